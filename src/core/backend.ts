@@ -1,0 +1,174 @@
+import type { Fields, Input } from './fields.ts'
+import type { Json, JsonObject } from './json.ts'
+import type { Caller, Lease, Mount, Token } from './model.ts'
+import type { Change, Entry, Key, Named, Page, Store } from './store.ts'
+
+/** What a request does, as its method says (contract 1.2). A `write` is a create or an update. */
+export type Verb = 'read' | 'list' | 'write' | 'patch' | 'delete'
+
+/** What a policy can grant on a path (contract 4.1). */
+export type Capability = 'create' | 'read' | 'update' | 'delete' | 'list' | 'patch' | 'sudo'
+
+/** Parts of a request that a backend may see. */
+export interface RequestView {
+  /** The `request_id` that the client sees and the audit log holds. */
+  readonly id: string
+  /** The mount's stable path and what follows: `aws/sts/deploy`. */
+  readonly path: string
+  readonly operation: Exclude<Capability, 'sudo'>
+  /** The caller's address, after the trusted proxies (SEC-062). IPv4-mapped addresses are IPv4. */
+  readonly remoteAddress: string
+  /** Asked for by X-Vault-Wrap-TTL; null where the answer shall not be wrapped. */
+  readonly wrapTtlSeconds: number | null
+  /** The token as it was sent, for operations on "the caller's own token". */
+  readonly clientToken: string | null
+  /** All parameters as they were sent, before fields were read: a body's top level or the query. */
+  readonly data: JsonObject
+  /** The body's own text, where numbers have all their digits; null without a JSON body. */
+  readonly bodyText: string | null
+}
+
+/** What one call of an operation works with. */
+export interface Call {
+  readonly mount: Mount
+  /** Confined to the mount's own shard: paths are relative to it. */
+  readonly store: MountStore
+  readonly nowMs: number
+  readonly request: RequestView
+  /** null on public operations. */
+  readonly caller: Caller | null
+  /** The caller's record, for the broker's own backends; null on public operations. */
+  readonly token: Token | null
+}
+
+/** A Store confined to one mount's shard, with paths in place of keys. */
+export interface MountStore {
+  get (paths: readonly string[]): Promise<(Entry | null)[]>
+  /** The full key of a path, for changes that go through `commit`. */
+  key (path: string): Key
+  commit: Store['commit']
+  /** Names below a prefix; see Store.list. */
+  list (prefix: string, page: Omit<Page, 'shard'>): Promise<Named[]>
+}
+
+/** What a login came to: everything of the token that the auth method decides. Seconds; 0 means "not set". */
+export interface Login {
+  readonly policies: readonly string[]
+  readonly noDefaultPolicy: boolean
+  readonly displayName: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly ttlSeconds: number
+  readonly ttlSecondsMax: number
+  readonly explicitMaxTtlSeconds: number
+  readonly periodSeconds: number
+  readonly usesMax: number
+  readonly boundCidrs: readonly string[]
+  readonly tokenType: string
+  /** What `AuthMethod.renew` will be given back. */
+  readonly renewal: Json
+  /** Conditions and uses that must hold in the commit that makes the token, all in `shard`. */
+  readonly shard?: string
+  readonly changes?: readonly Change[]
+  /** What a conflict of `changes` means to the caller. */
+  readonly refusal?: () => Error
+  readonly warnings?: readonly string[]
+}
+
+/** What an engine wants leased. Seconds. */
+export interface LeaseRequest {
+  readonly ttlSeconds: number
+  /** Hard end of the credential, from its issue. */
+  readonly ttlSecondsMax: number
+  readonly renewable: boolean
+}
+
+/** A credential as it was issued: its data, and how long it really lives. */
+export interface Issued {
+  readonly data: JsonObject
+  /** When the credential dies, epoch ms, as the upstream says. */
+  readonly expiresAtMs: number
+  /** Replaces the lease's `revocation` once the session is known. Never a secret. */
+  readonly revocation: Json
+}
+
+/** What an operation came to. The broker turns it into an answer, a lease or a token (contract 1.5). */
+export type Outcome =
+  | { readonly kind: 'data', readonly data: JsonObject | null, readonly warnings?: readonly string[], readonly as?: 'accepted' | 'absent', readonly wrappedAccessor?: string }
+  | { readonly kind: 'none', readonly warnings?: readonly string[] }
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'login', readonly login: Login }
+  | { readonly kind: 'token', readonly auth: JsonObject, readonly warnings?: readonly string[], readonly accessor: string }
+  | {
+    readonly kind: 'credential'
+    readonly lease: LeaseRequest
+    /** What `revoke` will need, stored before `issue` runs. `leaseId` is known before, so that the session can be named after it. */
+    readonly revocation: (leaseId: string) => Json
+    readonly issue: (leaseId: string) => Promise<Issued>
+  }
+  /** An envelope that was made before, verbatim: what `unwrap` answers. */
+  | { readonly kind: 'envelope', readonly json: string }
+  /** An answer without envelope (contract 1.5, last line). */
+  | { readonly kind: 'bare', readonly body: JsonObject }
+
+/** One thing a backend can do. `path` is relative to the mount: `role/:name/secret-id`; `*rest` takes one or more segments. */
+export interface Operation<F extends Fields = Fields> {
+  readonly verb: Verb
+  readonly path: string
+  /** `public`: no token is looked at. `sudo`: the capability and sudo (contract 5.0). */
+  readonly access: 'capability' | 'sudo' | 'public'
+  readonly summary: string
+  readonly fields: F
+  /** Every key of `data` also stands at the top level (contract 1.5). */
+  readonly mirrored?: true
+  /** Any body field is data: no warning about unknown ones. */
+  readonly freeForm?: true
+  /** Field errors come without the words `Field validation failed: ` (contract kit, differences 1.6). */
+  readonly bareFieldErrors?: true
+  /** Whether the thing exists, so that `create` may suffice for a first write (contract 1.10). */
+  exists? (call: Call, input: Input<F>): Promise<boolean>
+  run (call: Call, input: Input<F>): Promise<Outcome>
+}
+
+/** Checks an operation against its own fields, then forgets them so that it fits a table. */
+export function operation<const F extends Fields> (definition: Operation<F>): Operation {
+  return definition as unknown as Operation
+}
+
+/** Something with a type and a table of operations. */
+export interface Backend {
+  readonly type: string
+  readonly description: string
+  readonly operations: readonly Operation[]
+  /** Answers a path that no operation matches; absent: `unsupported path`. */
+  readonly fallback?: (call: Call, verb: Verb) => Outcome | null
+  /** Prepares or refuses a new mount of this type (its `options`), before it is stored. */
+  readonly checkMount?: (mount: Mount) => void
+}
+
+/** A secrets engine: mounted under `/v1/<path>/`, may lease credentials. */
+export interface Engine extends Backend {
+  /** Ends what `issue` began, or returns `expires` where nothing can. Must bear being repeated. */
+  readonly revoke: (context: EngineContext, lease: Lease) => Promise<'revoked' | 'expires'>
+  /** Extends a renewable credential; absent: leases of this engine are not renewable. */
+  readonly renew?: (context: EngineContext, lease: Lease, ttlSeconds: number) => Promise<JsonObject | null>
+}
+
+/** What a background call on a mount works with. */
+export interface EngineContext {
+  readonly mount: Mount
+  readonly store: MountStore
+  readonly nowMs: number
+}
+
+/** Terms of a token as its auth method sees them now. Seconds; 0 means "not set". */
+export interface RenewalTerms {
+  readonly ttlSeconds: number
+  readonly ttlSecondsMax: number
+  readonly periodSeconds: number
+}
+
+/** An auth method: mounted under `/v1/auth/<path>/`, turns proof into a login. */
+export interface AuthMethod extends Backend {
+  /** Judges the renewal of a token that a login made. @throws BrokerError where the role is gone. */
+  readonly renew: (context: EngineContext, renewal: Json) => Promise<RenewalTerms>
+}

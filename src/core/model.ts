@@ -1,0 +1,117 @@
+import type { Json } from './json.ts'
+
+/** A backend made reachable. Storage, leases and audit hold to `accessor`, people and policies to `path`. */
+export interface Mount {
+  /** Never changes and is never used twice. Keys storage, leases and audit. */
+  readonly accessor: string
+  readonly uuid: string
+  /** As an operator chose it, without slashes at its ends: `aws`, `team/aws`; an auth method's without `auth/`. */
+  readonly path: string
+  readonly table: 'secret' | 'auth'
+  readonly type: string
+  readonly description: string
+  readonly options: Readonly<Record<string, string>> | null
+  readonly config: MountConfig
+  readonly local: boolean
+  readonly sealWrap: boolean
+  /** `disabling`: refuses requests while its leases and data are removed. */
+  readonly state: 'live' | 'disabling'
+  /** null: callers use `path` itself. Else they use the name derived for the present slot. */
+  readonly rotation: Rotation | null
+}
+
+/** Settings that `tune` changes. TTLs in seconds; 0 inherits the system's. */
+export interface MountConfig {
+  readonly ttlSecondsDefault: number
+  readonly ttlSecondsMax: number
+  readonly forceNoCache: boolean
+  readonly listingVisibility: '' | 'hidden' | 'unauth'
+  readonly auditNonHmacRequestKeys: readonly string[] | null
+  readonly auditNonHmacResponseKeys: readonly string[] | null
+  readonly passthroughRequestHeaders: readonly string[] | null
+  readonly allowedResponseHeaders: readonly string[] | null
+  /** Auth mounts only. */
+  readonly tokenType: string | null
+  readonly userLockout: Json
+}
+
+/** How a mount's name changes: the slot is a stored counter with the last scheduled instant. */
+export interface Rotation {
+  readonly prefix: string
+  readonly slot: number
+  readonly scheduledAtMs: number
+}
+
+/** The path prefix under which requests reach a mount, with its slash: `aws/`, `auth/approle/`. */
+export function requestPrefix (mount: Pick<Mount, 'table' | 'path'>): string {
+  return mount.table === 'auth' ? `auth/${mount.path}/` : `${mount.path}/`
+}
+
+/**
+ * A token's state of record. The token itself is stored nowhere; its name (`jti`) leads to the
+ * accessor by an HMAC, and the accessor to the record. Times are epoch ms; null means never.
+ */
+export interface Token {
+  /** Names the token in audit and revocation without being able to use it. Two characters of shard, 22 more. */
+  readonly accessor: string
+  /** Accessors of its ancestors, root first. A token lives only while all of them do. */
+  readonly lineage: readonly string[]
+  /** `kept`: was revoked with its children kept; counts as present for them and gives no right. */
+  readonly kind: 'service' | 'wrapping' | 'kept'
+  /** The path of the request that made it: `auth/approle/login`. */
+  readonly path: string
+  readonly mountAccessor: string
+  readonly displayName: string
+  readonly policies: readonly string[]
+  readonly metadata: Readonly<Record<string, string>> | null
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number | null
+  readonly creationTtlSeconds: number
+  /** 0: none. */
+  readonly explicitMaxTtlSeconds: number
+  /** 0: not periodic. */
+  readonly periodSeconds: number
+  readonly renewable: boolean
+  readonly lastRenewalMs: number | null
+  /** 0: unlimited. */
+  readonly usesMax: number
+  readonly boundCidrs: readonly string[]
+  readonly orphan: boolean
+  /** The token role it was made by. */
+  readonly role: string | null
+  /** What its auth method needs to judge a renewal. */
+  readonly renewal: Json
+}
+
+/** The part of a token that backends may see. */
+export interface Caller {
+  readonly accessor: string
+  readonly displayName: string
+  readonly metadata: Readonly<Record<string, string>> | null
+}
+
+/** Where a lease stands. `pending` is written before the credential exists, `orphan` when its fate is not known. */
+export type LeaseState = 'pending' | 'active' | 'orphan' | 'revoking' | 'irrevocable'
+
+/** A credential's life of record. Times are epoch ms. */
+export interface Lease {
+  /** 24 characters: two of the shard, 22 random. Its wire id is `<path>/<id>`. */
+  readonly id: string
+  /** The request path that made it, with the mount's stable path: `aws/sts/deploy`. */
+  readonly path: string
+  readonly mountAccessor: string
+  readonly tokenAccessor: string
+  readonly tokenLineage: readonly string[]
+  readonly state: LeaseState
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+  /** Hard end; renewal approaches it and never moves it. */
+  readonly endsAtMs: number
+  readonly renewable: boolean
+  readonly lastRenewalMs: number | null
+  /** Failed revocations so far; sets the back-off, and after the sixth the lease is `irrevocable`. */
+  readonly attempts: number
+  readonly reason: string | null
+  /** What the engine's `revoke` needs, and what an operator is shown of the session. Never a secret. */
+  readonly revocation: Json
+}
