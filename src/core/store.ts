@@ -1,9 +1,15 @@
 import { randomBytes } from 'node:crypto'
 
-/** `<shard>:<path>`, for example `4f:token/9aX`. Shards: 256 numbered ones, one for each mount (`m-<accessor>`), `sys`. */
+/**
+ * `<shard>:<path>`, for example `4f:token/9aX`. Shards: 256 numbered ones, one for each mount
+ * (`m-<accessor>`), `sys`.
+ */
 export type Key = string
 
-/** Eight random bytes as 16 hexadecimal characters, drawn by the writer of a record; equal stamps mean the same write. */
+/**
+ * Eight random bytes as 16 hexadecimal characters, drawn by the writer of a record; equal stamps
+ * mean the same write.
+ */
 export type Stamp = string
 
 /** A condition on a record: this very write, any record, or none. */
@@ -20,13 +26,16 @@ export interface Entry {
   readonly usesMax: number
 }
 
-/** Writes a whole record: what it does not name (`dueAtMs`, `names`, `usesMax`) is gone afterwards; `used` stays. */
+/**
+ * Writes a whole record: what it does not name (`dueAtMs`, `names`, `usesMax`) is gone afterwards;
+ * `used` stays.
+ */
 export interface Put {
   readonly op: 'put'
   readonly key: Key
   readonly value: Uint8Array
   readonly expect?: Expect
-  /** The stamp of this write, from `drawStamp`, for a writer that has to name it later; drawn by the store otherwise. */
+  /** The stamp of this write, from `drawStamp`, for a writer that names it later; else drawn here. */
   readonly stamp?: Stamp
   /** When `claim` shall hand it out, epoch milliseconds. Absent: never. Being due deletes nothing. */
   readonly dueAtMs?: number
@@ -45,7 +54,10 @@ export interface Delete { readonly op: 'delete', readonly key: Key, readonly exp
 /** A delete that fails on absence and returns the record. */
 export interface Take { readonly op: 'take', readonly key: Key }
 
-/** Counts a use and returns the record with the new count; fails on absence and when spent. -1 gives a use back, never below 0. */
+/**
+ * Counts a use and returns the record with the new count; fails on absence and when spent. -1 gives
+ * a use back, never below 0.
+ */
 export interface Use { readonly op: 'use', readonly key: Key, readonly by?: 1 | -1 }
 
 /** One step of a commit. */
@@ -59,7 +71,7 @@ export interface Page {
   readonly limit: number
   /** Cut names at their next `/`: each folder comes once, ends in `/` and has no key. */
   readonly folders?: boolean
-  /** One shard. Absent: the 256 numbered ones together, without `sys` and the mounts. */
+  /** One shard. Absent: the 256 numbered ones together, neither `sys` nor the mounts. */
   readonly shard?: string
 }
 
@@ -73,9 +85,12 @@ export interface StoreReport {
   readonly runId: string
   /** The store's time less this process's `performance.now()`, milliseconds. */
   readonly clockOffsetMs: number
-  /** Commits so far for each group of shards that counts them; a number that went back means lost writes. */
+  /** Commits so far, by groups of shards; a number that went back means lost writes. */
   readonly sequences: ReadonlyMap<string, number>
-  /** Settings that put data at risk, each a public sentence: strict mode refuses to serve, development warns. */
+  /**
+   * Settings that put data at risk, each a public sentence: strict mode refuses to serve,
+   * development warns.
+   */
   readonly problems: readonly string[]
 }
 
@@ -87,20 +102,22 @@ export interface Store {
    */
   get (keys: readonly Key[]): Promise<(Entry | null)[]>
   /**
-   * Applies 1 to 256 changes, 1 MiB together, of one shard, a key once: all conditions are tested, then all is
-   * written, or nothing. Answers the entries that `take` and `use` met, in the order of the changes. `strong`: a
-   * lost write would fail open (a revocation, a use, the intent of a lease).
-   * @throws StoreConflict for a failed condition, StoreUnknown when the reply was lost, StoreUnavailable when nothing was done
+   * Applies 1 to 256 changes, 1 MiB together, of one shard, a key once: all conditions are tested,
+   * then all is written, or nothing. Answers the entries that `take` and `use` met, in the order of
+   * the changes. `strong`: a lost write would fail open (a revocation, a use, the intent of a lease).
+   * @throws StoreConflict for a failed condition, StoreUnknown when the reply was lost,
+   * StoreUnavailable when nothing was done
    */
   commit (changes: readonly Change[], options?: { readonly strong?: boolean }): Promise<Entry[]>
   /**
-   * Lists names below `prefix`, which is empty or ends in `/`, sorted as bytes. Equal names of several records
-   * may be cut by the end of a page.
+   * Lists names below `prefix`, which is empty or ends in `/`, sorted as bytes. Equal names of
+   * several records may be cut by the end of a page.
    * @throws StoreUnavailable
    */
   list (prefix: string, page: Page): Promise<Named[]>
   /**
-   * Takes records due at `nowMs` and makes them due again `holdMs` later, in one step: no two brokers get the same one.
+   * Takes records due at `nowMs` and makes them due again `holdMs` later, in one step: no two
+   * brokers get the same one. At most `limit` of them, 1 to 1000.
    * @throws StoreUnavailable, StoreIntegrity
    */
   claim (query: { readonly nowMs: number, readonly limit: number, readonly holdMs: number }): Promise<Entry[]>
@@ -138,7 +155,10 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** The reply was lost: the commit happened or not. Never send a `use` or `take` again; a put may be told by its stamp. */
+/**
+ * The reply was lost: the commit happened or not. Never send a `use` or `take` again; a put may be
+ * told by its stamp.
+ */
 export class StoreUnknown extends StoreUnavailable {
   override readonly name = 'StoreUnknown'
 
@@ -162,7 +182,8 @@ export class StoreIntegrity extends Error {
 export const SYS = 'sys'
 
 /** The 256 numbered shards, `00` to `ff`. */
-export const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, '0'))
+export const SHARDS: readonly string[] = Array.from({ length: 256 },
+  (_, n) => n.toString(16).padStart(2, '0'))
 
 const NUMBERED = new Set(SHARDS)
 const SHARD = /^(?:[0-9a-f]{2}|sys|m-[0-9A-Za-z_-]{1,128})$/
@@ -173,7 +194,7 @@ export function mountShard (accessor: string): string {
   return `m-${accessor}`
 }
 
-/** Tells whether two characters, say of a token, name a numbered shard; a forged one leads to no record. */
+/** Tells whether two characters, say of a token, name a numbered shard. */
 export function isNumberedShard (text: string): boolean {
   return NUMBERED.has(text)
 }
