@@ -1,0 +1,21 @@
+import type { JsonObject } from './json.ts'
+
+const format = 1
+
+/** The bytes of a record, which name their format so that another one is refused (CRY-003). */
+export function encodeRecord (record: object): Buffer {
+  return Buffer.from(JSON.stringify({ v: format, ...record }), 'utf8')
+}
+
+/**
+ * A record as its writer made it. The barrier has proved that the bytes are ours, so only the
+ * format is checked; the type is the one that this kind of key is written with.
+ *
+ * @throws Error when the record has another format: this program is older than the store.
+ */
+export function decodeRecord<T extends object> (bytes: Uint8Array): T {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const record = JSON.parse(text) as JsonObject
+  if (record['v'] !== format) throw new Error('a record has a format that this version does not know')
+  return record as unknown as T
+}
