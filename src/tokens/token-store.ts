@@ -1,0 +1,196 @@
+import { invalidRequest } from '../core/errors.ts'
+import { lineageChecks, tokenKey } from '../core/lineage.ts'
+import type { Token } from '../core/model.ts'
+import { decodeRecord, encodeRecord } from '../core/records.ts'
+import { StoreConflict, type Change, type Entry, type Key, type Stamp, type Store } from '../core/store.ts'
+import type { TokenSigner } from '../core/token-signer.ts'
+import { isAccessor, type TokenNames } from './token-names.ts'
+import { isUnexpired, putTokenRecord, readTokenRecord, type TokenRecord } from './token-record.ts'
+
+/** A live token, as its record stands. */
+export interface LiveToken {
+  readonly token: Token
+  /** null: unlimited. 0: this was its last use. */
+  readonly usesLeft: number | null
+  readonly stamp: Stamp
+}
+
+/** What a new token shall be. Its lineage, names, accessor and text are made here. */
+export interface NewToken extends Omit<Token, 'accessor' | 'lineage' | 'lastRenewalMs'> {
+  /** null for orphans. Must be alive in the write that makes the child. */
+  readonly parent: Token | null
+  /** The path below its mount, under which its lease is listed: `login`. */
+  readonly listedAs: string
+  /** Hard end, epoch ms, the token's `exp`; null for periodic and root tokens. */
+  readonly endsAtMs: number | null
+  readonly chosenId?: string
+  /** Conditions and records that shall be one step with the token, in `shard`. */
+  readonly shard?: string
+  readonly changes?: (accessor: string) => readonly Change[]
+}
+
+/** A token that was just made, with the text that is given out once. */
+export interface MadeToken {
+  readonly token: Token
+  readonly clientToken: string
+}
+
+/**
+ * Tokens: made, found, renewed.
+ *
+ * Being present is being alive: a token is found only if its record and those of its ancestors
+ * are there and not expired, whatever its text says.
+ */
+export interface TokenStore {
+  /** Who a client token is; null for every reason not to know it. Counts a use where uses are counted. */
+  find (clientToken: string, nowMs: number): Promise<LiveToken | null>
+  /** As `find`, without counting a use: for looking at somebody's token. */
+  peek (clientToken: string, nowMs: number): Promise<LiveToken | null>
+  findByAccessor (accessor: string, nowMs: number): Promise<LiveToken | null>
+  /** @throws StoreConflict when a condition of `changes` fails or the parent has died. */
+  create (request: NewToken, nowMs: number): Promise<MadeToken>
+  /** Moves the expiry, by the stamp that was read. @throws StoreConflict when someone else changed it. */
+  renew (live: LiveToken, change: { readonly expiresAtMs: number | null, readonly nowMs: number }): Promise<Token>
+  /** Accessors of present tokens, 1,000 at a time, in no order that says anything. */
+  accessors (after: string | undefined): Promise<{ readonly accessors: string[], readonly after: string | undefined }>
+}
+
+/** Where a chosen id leads. */
+interface ChosenId {
+  readonly lineage: readonly string[]
+  readonly counted: boolean
+}
+
+/** Ancestors that fit into a token's text (SEC-092). */
+const lineageMax = 40
+
+export interface TokenStoreOptions {
+  readonly store: Store
+  readonly signer: TokenSigner
+  readonly names: TokenNames
+}
+
+export function createTokenStore ({ store, signer, names }: TokenStoreOptions): TokenStore {
+  /** Reads a token whose lineage is known beforehand, in one trip. */
+  async function readLineage (lineage: readonly string[], nowMs: number): Promise<LiveToken | null> {
+    const entries = await store.get(lineage.map(tokenKey))
+    return areAlive(entries.slice(0, -1), nowMs) ? liveToken(entries.at(-1), nowMs) : null
+  }
+
+  /** Counts a use in the write that finds the token and its ancestors present; one trip. */
+  async function useLineage (lineage: readonly string[], nowMs: number): Promise<LiveToken | null> {
+    const keys = lineage.map(tokenKey)
+    const ancestors = keys.slice(0, -1)
+    const own = keys.at(-1)
+    if (own === undefined) return null
+    const checks = ancestors.map((key): Change => ({ op: 'check', key }))
+    const [entries, used] = await Promise.all([
+      ancestors.length === 0 ? [] : store.get(ancestors),
+      store.commit([...checks, { op: 'use', key: own }], { strong: true }).catch(noneOnConflict)
+    ])
+    return areAlive(entries, nowMs) ? liveToken(used.at(-1), nowMs) : null
+  }
+
+  /** A token's lineage, itself last; null for what is no token of ours. */
+  async function trace (clientToken: string, nowMs: number): Promise<ChosenId | null> {
+    if (clientToken.includes('.')) {
+      const claims = signer.verify(clientToken, nowMs)
+      if (claims === null) return null
+      const lineage = claims.sub.split('.')
+      if (lineage.at(-1) !== names.accessorOf(claims.term, claims.jti)) return null
+      return { lineage, counted: names.isCounted(claims.jti) }
+    }
+    const [index] = await store.get([names.chosenKey(clientToken)])
+    return index ? decodeRecord<ChosenId>(index.value) : null
+  }
+
+  /** Makes a chosen id lead to a new token, unless it leads to one that lives. */
+  async function claimChosenId (indexKey: Key, target: ChosenId, nowMs: number): Promise<void> {
+    const [present] = await store.get([indexKey])
+    const former = present ? decodeRecord<ChosenId>(present.value) : null
+    if (former !== null && await readLineage(former.lineage, nowMs) !== null) {
+      throw invalidRequest('cannot create a token with a duplicate ID')
+    }
+    const expect = present?.stamp ?? 'absent'
+    await store.commit([{ op: 'put', key: indexKey, value: encodeRecord(target), expect }], { strong: true })
+  }
+
+  async function create (request: NewToken, nowMs: number): Promise<MadeToken> {
+    const { parent, listedAs, endsAtMs, chosenId, shard, changes, ...terms } = request
+    const lineage = parent === null ? [] : [...parent.lineage, parent.accessor]
+    if (lineage.length >= lineageMax) throw invalidRequest(`tokens cannot be nested deeper than ${lineageMax} levels`)
+    const counted = terms.usesMax > 0 && terms.kind === 'service'
+    const home = parent?.accessor.slice(0, 2) ?? shard
+    const name = chosenId === undefined ? names.draw({ ends: endsAtMs !== null, counted }, home) : null
+    const accessor = name?.accessor ?? names.drawAccessor(home)
+    const chosenKey = chosenId === undefined ? null : names.chosenKey(chosenId)
+    const listed = [`token/${terms.mountAccessor}/${listedAs}/${accessor}`]
+    if (parent !== null) listed.push(`child-of/${parent.accessor}/${accessor}`)
+    const record: TokenRecord = { ...terms, accessor, lineage, lastRenewalMs: null, chosenKey, names: listed }
+    if (chosenKey !== null) await claimChosenId(chosenKey, { lineage: [...lineage, accessor], counted }, nowMs)
+    await store.commit([
+      ...(parent === null ? [] : lineageChecks(parent)),
+      ...(changes?.(accessor) ?? []),
+      putTokenRecord(record, 'absent')
+    ], { strong: changes !== undefined })
+    if (name === null) return { token: record, clientToken: chosenId ?? '' }
+    const exp = endsAtMs === null ? {} : { exp: Math.ceil(endsAtMs / 1000) }
+    return { token: record, clientToken: signer.sign({ jti: name.jti, sub: [...lineage, accessor].join('.'), ...exp }, nowMs) }
+  }
+
+  return {
+    create,
+    async find (clientToken, nowMs) {
+      const traced = await trace(clientToken, nowMs)
+      if (traced === null) return null
+      return traced.counted ? useLineage(traced.lineage, nowMs) : readLineage(traced.lineage, nowMs)
+    },
+    async peek (clientToken, nowMs) {
+      const traced = await trace(clientToken, nowMs)
+      return traced === null ? null : unlessSpent(await readLineage(traced.lineage, nowMs))
+    },
+    async findByAccessor (accessor, nowMs) {
+      if (!isAccessor(accessor)) return null
+      const [entry] = await store.get([tokenKey(accessor)])
+      if (!entry) return null
+      return unlessSpent(await readLineage([...readTokenRecord(entry).lineage, accessor], nowMs))
+    },
+    async renew ({ token, stamp }, { expiresAtMs, nowMs }) {
+      const record: TokenRecord = { ...(token as TokenRecord), expiresAtMs, lastRenewalMs: nowMs }
+      const checks = token.lineage.map((accessor): Change => ({ op: 'check', key: tokenKey(accessor) }))
+      await store.commit([...checks, putTokenRecord(record, stamp)])
+      return record
+    },
+    async accessors (after) {
+      const page = await store.list('token/', { limit: 1000, ...(after !== undefined && { after }) })
+      const accessors = page.map((named) => named.name.slice(named.name.lastIndexOf('/') + 1))
+      return { accessors, after: page.length < 1000 ? undefined : page.at(-1)?.name }
+    }
+  }
+}
+
+/** Whether all ancestors are there; one that is kept for its children does not expire. */
+function areAlive (ancestors: readonly (Entry | null)[], nowMs: number): boolean {
+  return ancestors.every((entry) => {
+    if (entry === null) return false
+    const ancestor = readTokenRecord(entry)
+    return ancestor.kind === 'kept' || isUnexpired(ancestor, nowMs)
+  })
+}
+
+function liveToken (entry: Entry | null | undefined, nowMs: number): LiveToken | null {
+  if (!entry) return null
+  const token = readTokenRecord(entry)
+  if (token.kind === 'kept' || !isUnexpired(token, nowMs)) return null
+  return { token, usesLeft: token.usesMax === 0 ? null : token.usesMax - entry.used, stamp: entry.stamp }
+}
+
+/** A token whose last use is under way still answers itself, but to others it is gone. */
+function unlessSpent (live: LiveToken | null): LiveToken | null {
+  return live !== null && live.usesLeft !== null && live.usesLeft <= 0 ? null : live
+}
+
+function noneOnConflict (error: unknown): Entry[] {
+  if (error instanceof StoreConflict) return []
+  throw error
+}
