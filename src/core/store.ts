@@ -35,9 +35,9 @@ export interface Put {
   readonly key: Key
   readonly value: Uint8Array
   readonly expect?: Expect
-  /** The stamp of this write, from `drawStamp`, for a writer that names it later; else drawn here. */
+  /** The stamp of this write, for a writer that names it later; else the store draws one. */
   readonly stamp?: Stamp
-  /** When `claim` shall hand it out, epoch milliseconds. Absent: never. Being due deletes nothing. */
+  /** When `claim` shall hand it out, epoch ms. Absent: never. Being due deletes nothing. */
   readonly dueAtMs?: number
   /** At most 4 names `list` finds it by, `/`-separated. They replace the former ones. */
   readonly names?: readonly string[]
@@ -75,6 +75,13 @@ export interface Page {
   readonly shard?: string
 }
 
+/** Which due records to take; `holdMs` is longer than what is done with them takes. */
+export interface Claim {
+  readonly nowMs: number
+  readonly limit: number
+  readonly holdMs: number
+}
+
 /** A name below the prefix of a list, without that prefix; `key` is null for a folder. */
 export interface Named { readonly name: string, readonly key: Key | null }
 
@@ -104,7 +111,7 @@ export interface Store {
   /**
    * Applies 1 to 256 changes, 1 MiB together, of one shard, a key once: all conditions are tested,
    * then all is written, or nothing. Answers the entries that `take` and `use` met, in the order of
-   * the changes. `strong`: a lost write would fail open (a revocation, a use, the intent of a lease).
+   * the changes. `strong`: a lost write would fail open (a revocation, a use, a lease's intent).
    * @throws StoreConflict for a failed condition, StoreUnknown when the reply was lost,
    * StoreUnavailable when nothing was done
    */
@@ -120,7 +127,7 @@ export interface Store {
    * brokers get the same one. At most `limit` of them, 1 to 1000.
    * @throws StoreUnavailable, StoreIntegrity
    */
-  claim (query: { readonly nowMs: number, readonly limit: number, readonly holdMs: number }): Promise<Entry[]>
+  claim (query: Claim): Promise<Entry[]>
   /** Reads the store's time and settings. At start, after a reconnect, every 10 s. */
   inspect (): Promise<StoreReport>
   /** Lets writes under way end, then lets go of the store. */
@@ -199,7 +206,7 @@ export function isNumberedShard (text: string): boolean {
   return NUMBERED.has(text)
 }
 
-/** Joins a shard and a path. Refuses (RangeError) a shard of another form, and a path that `isPath` refuses. */
+/** Joins a shard and a path. RangeError for a shard of another form and where `isPath` refuses. */
 export function key (shard: string, path: string): Key {
   if (!SHARD.test(shard)) throw new RangeError('not a shard')
   if (!isPath(path)) throw new RangeError('not a path of the store')
@@ -218,9 +225,10 @@ export function pathOf (key: Key): string {
   return key.slice(key.indexOf(':') + 1)
 }
 
-/** Tells whether a text may be a path or a name: 1 to 4096 characters, whole code points, no NUL. */
+/** Tells whether a text may be a path or name: 1 to 4096 characters, whole code points, no NUL. */
 export function isPath (text: string): boolean {
-  return text.length > 0 && text.length <= KEY_LENGTH_MAX && !text.includes('\0') && text.isWellFormed()
+  return text.length > 0 && text.length <= KEY_LENGTH_MAX &&
+    !text.includes('\0') && text.isWellFormed()
 }
 
 const POOL_BYTES = 4096
