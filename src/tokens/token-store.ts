@@ -42,17 +42,17 @@ export interface MadeToken {
  * are there and not expired, whatever its text says.
  */
 export interface TokenStore {
-  /** Who a client token is; null for every reason not to know it. Counts a use where uses are counted. */
+  /** Who a client token is; null for every reason not to know it. Counts a use where they are counted. */
   find (clientToken: string, nowMs: number): Promise<LiveToken | null>
   /** As `find`, without counting a use: for looking at somebody's token. */
   peek (clientToken: string, nowMs: number): Promise<LiveToken | null>
   findByAccessor (accessor: string, nowMs: number): Promise<LiveToken | null>
   /** @throws StoreConflict when a condition of `changes` fails or the parent has died. */
   create (request: NewToken, nowMs: number): Promise<MadeToken>
-  /** Moves the expiry, by the stamp that was read. @throws StoreConflict when someone else changed it. */
-  renew (live: LiveToken, change: { readonly expiresAtMs: number | null, readonly nowMs: number }): Promise<Token>
+  /** Moves the expiry, by the stamp that was read. @throws StoreConflict when it was changed. */
+  renew (live: LiveToken, expiresAtMs: number | null, nowMs: number): Promise<Token>
   /** Accessors of present tokens, 1,000 at a time, in no order that says anything. */
-  accessors (after: string | undefined): Promise<{ readonly accessors: string[], readonly after: string | undefined }>
+  accessors (after: string | undefined): Promise<{ accessors: string[], after: string | undefined }>
 }
 
 /** Where a chosen id leads. */
@@ -73,22 +73,19 @@ export interface TokenStoreOptions {
 export function createTokenStore ({ store, signer, names }: TokenStoreOptions): TokenStore {
   /** Reads a token whose lineage is known beforehand, in one trip. */
   async function readLineage (lineage: readonly string[], nowMs: number): Promise<LiveToken | null> {
-    const entries = await store.get(lineage.map(tokenKey))
-    return areAlive(entries.slice(0, -1), nowMs) ? liveToken(entries.at(-1), nowMs) : null
+    return judge(await store.get(lineage.map(tokenKey)), nowMs)
   }
 
-  /** Counts a use in the write that finds the token and its ancestors present; one trip. */
+  /** Counts a use while the ancestors are read; one trip. */
   async function useLineage (lineage: readonly string[], nowMs: number): Promise<LiveToken | null> {
     const keys = lineage.map(tokenKey)
-    const ancestors = keys.slice(0, -1)
-    const own = keys.at(-1)
+    const own = keys.pop()
     if (own === undefined) return null
-    const checks = ancestors.map((key): Change => ({ op: 'check', key }))
-    const [entries, used] = await Promise.all([
-      ancestors.length === 0 ? [] : store.get(ancestors),
-      store.commit([...checks, { op: 'use', key: own }], { strong: true }).catch(noneOnConflict)
+    const [ancestors, used] = await Promise.all([
+      keys.length === 0 ? [] : store.get(keys),
+      store.commit([{ op: 'use', key: own }], { strong: true }).catch(noneOnConflict)
     ])
-    return areAlive(entries, nowMs) ? liveToken(used.at(-1), nowMs) : null
+    return judge([...ancestors, used[0] ?? null], nowMs)
   }
 
   /** A token's lineage, itself last; null for what is no token of ours. */
@@ -135,7 +132,8 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
     ], { strong: changes !== undefined })
     if (name === null) return { token: record, clientToken: chosenId ?? '' }
     const exp = endsAtMs === null ? {} : { exp: Math.ceil(endsAtMs / 1000) }
-    return { token: record, clientToken: signer.sign({ jti: name.jti, sub: [...lineage, accessor].join('.'), ...exp }, nowMs) }
+    const claims = { jti: name.jti, sub: [...lineage, accessor].join('.'), ...exp }
+    return { token: record, clientToken: signer.sign(claims, nowMs) }
   }
 
   return {
@@ -155,7 +153,7 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
       if (!entry) return null
       return unlessSpent(await readLineage([...readTokenRecord(entry).lineage, accessor], nowMs))
     },
-    async renew ({ token, stamp }, { expiresAtMs, nowMs }) {
+    async renew ({ token, stamp }, expiresAtMs, nowMs) {
       const record: TokenRecord = { ...(token as TokenRecord), expiresAtMs, lastRenewalMs: nowMs }
       const checks = token.lineage.map((accessor): Change => ({ op: 'check', key: tokenKey(accessor) }))
       await store.commit([...checks, putTokenRecord(record, stamp)])
@@ -169,20 +167,28 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
   }
 }
 
-/** Whether all ancestors are there; one that is kept for its children does not expire. */
-function areAlive (ancestors: readonly (Entry | null)[], nowMs: number): boolean {
-  return ancestors.every((entry) => {
-    if (entry === null) return false
-    const ancestor = readTokenRecord(entry)
-    return ancestor.kind === 'kept' || isUnexpired(ancestor, nowMs)
-  })
-}
-
-function liveToken (entry: Entry | null | undefined, nowMs: number): LiveToken | null {
-  if (!entry) return null
-  const token = readTokenRecord(entry)
+/**
+ * What the records of a lineage, the token's own last, amount to; null unless it lives. An
+ * ancestor that was revoked with its children kept made orphans of them: what is above it does
+ * not matter any more, and is left out of the lineage that is answered.
+ */
+function judge (entries: readonly (Entry | null)[], nowMs: number): LiveToken | null {
+  const own = entries.at(-1) ?? null
+  if (own === null) return null
+  const token = readTokenRecord(own)
   if (token.kind === 'kept' || !isUnexpired(token, nowMs)) return null
-  return { token, usesLeft: token.usesMax === 0 ? null : token.usesMax - entry.used, stamp: entry.stamp }
+  let from = -1
+  for (let i = entries.length - 2; i >= 0 && from < 0; i--) {
+    const entry = entries[i] ?? null
+    if (entry === null) return null
+    const ancestor = readTokenRecord(entry)
+    if (ancestor.kind === 'kept') from = i
+    else if (!isUnexpired(ancestor, nowMs)) return null
+  }
+  const usesLeft = token.usesMax === 0 ? null : token.usesMax - own.used
+  const above = entries.length - 1
+  const answered = from > 0 ? { ...token, lineage: token.lineage.slice(from - above) } : token
+  return { token: answered, usesLeft, stamp: own.stamp }
 }
 
 /** A token whose last use is under way still answers itself, but to others it is gone. */
