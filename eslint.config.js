@@ -15,7 +15,7 @@ export default tseslint.config(
   {
     rules: {
       '@stylistic/space-before-function-paren': ['error', 'always'],
-      '@stylistic/max-len': ['error', { code: 110, ignoreComments: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true }],
+      '@stylistic/max-len': ['error', { code: 120, ignoreComments: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true, ignoreUrls: true }],
       '@stylistic/multiline-ternary': 'off',
       '@stylistic/operator-linebreak': 'off',
       '@stylistic/member-delimiter-style': 'off',

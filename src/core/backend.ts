@@ -28,12 +28,20 @@ export interface RequestView {
   readonly bodyText: string | null
 }
 
+/** Effective TTLs of a mount: its own, or the system's. Seconds, never 0. */
+export interface TtlBounds {
+  readonly ttlSecondsDefault: number
+  readonly ttlSecondsMax: number
+}
+
 /** What one call of an operation works with. */
 export interface Call {
   readonly mount: Mount
   /** Confined to the mount's own shard: paths are relative to it. */
   readonly store: MountStore
   readonly nowMs: number
+  /** The mount's effective TTLs, never 0. */
+  readonly ttlBounds: TtlBounds
   readonly request: RequestView
   /** null on public operations. */
   readonly caller: Caller | null
@@ -91,24 +99,55 @@ export interface Issued {
   readonly revocation: Json
 }
 
+/**
+ * What `issue` throws when nobody knows whether a credential was made: no answer, a cut or a
+ * malformed one. The lease is kept until the latest possible end. `publicMessage` is sent.
+ */
+export class CredentialUncertain extends Error {
+  override readonly name = 'CredentialUncertain'
+  readonly publicMessage: string
+
+  constructor (publicMessage: string, options?: { cause: unknown }) {
+    super(publicMessage, options)
+    this.publicMessage = publicMessage
+  }
+}
+
 /** What an operation came to. The broker turns it into an answer, a lease or a token (contract 1.5). */
 export type Outcome =
-  | { readonly kind: 'data', readonly data: JsonObject | null, readonly warnings?: readonly string[], readonly as?: 'accepted' | 'absent', readonly wrappedAccessor?: string }
-  | { readonly kind: 'none', readonly warnings?: readonly string[] }
-  | { readonly kind: 'accepted' }
+  | {
+    readonly kind: 'data'
+    readonly data: JsonObject | null
+    readonly warnings?: readonly string[]
+    readonly as?: 'accepted' | 'absent'
+    /** What `wrap_info.wrapped_accessor` shows when this is wrapped. */
+    readonly wrappedAccessor?: string
+  }
+  | { readonly kind: 'none', readonly warnings?: readonly string[], readonly headers?: Headers }
+  | { readonly kind: 'accepted', readonly headers?: Headers }
   | { readonly kind: 'login', readonly login: Login }
-  | { readonly kind: 'token', readonly auth: JsonObject, readonly warnings?: readonly string[], readonly accessor: string }
+  /** A token that the operation made or renewed itself; `withdraw` ends one whose answer is never given. */
+  | {
+    readonly kind: 'token'
+    readonly auth: JsonObject
+    readonly accessor: string
+    readonly warnings?: readonly string[]
+    readonly withdraw?: () => Promise<void>
+  }
   | {
     readonly kind: 'credential'
     readonly lease: LeaseRequest
-    /** What `revoke` will need, stored before `issue` runs. `leaseId` is known before, so that the session can be named after it. */
+    /** What `revoke` will need, stored before `issue` runs. The lease's id is known before, so that the session can be named after it. */
     readonly revocation: (leaseId: string) => Json
+    /** @throws CredentialUncertain, or BrokerError where certainly nothing was made */
     readonly issue: (leaseId: string) => Promise<Issued>
   }
   /** An envelope that was made before, verbatim: what `unwrap` answers. */
   | { readonly kind: 'envelope', readonly json: string }
   /** An answer without envelope (contract 1.5, last line). */
   | { readonly kind: 'bare', readonly body: JsonObject }
+
+type Headers = Readonly<Record<string, string>>
 
 /** One thing a backend can do. `path` is relative to the mount: `role/:name/secret-id`; `*rest` takes one or more segments. */
 export interface Operation<F extends Fields = Fields> {
@@ -126,6 +165,8 @@ export interface Operation<F extends Fields = Fields> {
   readonly bareFieldErrors?: true
   /** Whether the thing exists, so that `create` may suffice for a first write (contract 1.10). */
   exists? (call: Call, input: Input<F>): Promise<boolean>
+  /** Runs before token and policies are judged; what it throws is the answer (contract 1.9, step 5). */
+  precheck? (call: Call, input: Input<F>): Promise<void>
   run (call: Call, input: Input<F>): Promise<Outcome>
 }
 
@@ -141,6 +182,8 @@ export interface Backend {
   readonly operations: readonly Operation[]
   /** Answers a path that no operation matches; absent: `unsupported path`. */
   readonly fallback?: (call: Call, verb: Verb) => Outcome | null
+  /** Paths that need sudo whether or not an operation has them; a last `*` takes any rest (contract 5.0). */
+  readonly protectedPaths?: readonly string[]
   /** Prepares or refuses a new mount of this type (its `options`), before it is stored. */
   readonly checkMount?: (mount: Mount) => void
 }

@@ -66,6 +66,8 @@ export interface Token {
   readonly metadata: Readonly<Record<string, string>> | null
   readonly issuedAtMs: number
   readonly expiresAtMs: number | null
+  /** Hard end, which no renewal passes; null for periodic tokens and those that never expire. */
+  readonly endsAtMs: number | null
   readonly creationTtlSeconds: number
   /** 0: none. */
   readonly explicitMaxTtlSeconds: number

@@ -21,12 +21,10 @@ export interface NewToken extends Omit<Token, 'accessor' | 'lineage' | 'lastRene
   readonly parent: Token | null
   /** The path below its mount, under which its lease is listed: `login`. */
   readonly listedAs: string
-  /** Hard end, epoch ms, the token's `exp`; null for periodic and root tokens. */
-  readonly endsAtMs: number | null
   readonly chosenId?: string
   /** Conditions and records that shall be one step with the token, in `shard`. */
   readonly shard?: string
-  readonly changes?: (accessor: string) => readonly Change[]
+  readonly changes?: (made: { readonly accessor: string, readonly name: string }) => readonly Change[]
 }
 
 /** A token that was just made, with the text that is given out once. */
@@ -46,6 +44,8 @@ export interface TokenStore {
   find (clientToken: string, nowMs: number): Promise<LiveToken | null>
   /** As `find`, without counting a use: for looking at somebody's token. */
   peek (clientToken: string, nowMs: number): Promise<LiveToken | null>
+  /** The accessor and secret name (`jti`) of a token text that verifies; nothing is looked up. */
+  identify (clientToken: string, nowMs: number): { readonly accessor: string, readonly name: string } | null
   findByAccessor (accessor: string, nowMs: number): Promise<LiveToken | null>
   /** @throws StoreConflict when a condition of `changes` fails or the parent has died. */
   create (request: NewToken, nowMs: number): Promise<MadeToken>
@@ -113,7 +113,8 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
   }
 
   async function create (request: NewToken, nowMs: number): Promise<MadeToken> {
-    const { parent, listedAs, endsAtMs, chosenId, shard, changes, ...terms } = request
+    const { parent, listedAs, chosenId, shard, changes, ...terms } = request
+    const { endsAtMs } = terms
     const lineage = parent === null ? [] : [...parent.lineage, parent.accessor]
     if (lineage.length >= lineageMax) throw invalidRequest(`tokens cannot be nested deeper than ${lineageMax} levels`)
     const counted = terms.usesMax > 0 && terms.kind === 'service'
@@ -127,7 +128,7 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
     if (chosenKey !== null) await claimChosenId(chosenKey, { lineage: [...lineage, accessor], counted }, nowMs)
     await store.commit([
       ...(parent === null ? [] : lineageChecks(parent)),
-      ...(changes?.(accessor) ?? []),
+      ...(changes?.({ accessor, name: name?.jti ?? '' }) ?? []),
       putTokenRecord(record, 'absent')
     ], { strong: changes !== undefined })
     if (name === null) return { token: record, clientToken: chosenId ?? '' }
@@ -138,6 +139,10 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
 
   return {
     create,
+    identify (clientToken, nowMs) {
+      const claims = signer.verify(clientToken, nowMs)
+      return claims === null ? null : { accessor: names.accessorOf(claims.term, claims.jti), name: claims.jti }
+    },
     async find (clientToken, nowMs) {
       const traced = await trace(clientToken, nowMs)
       if (traced === null) return null

@@ -1,0 +1,83 @@
+import type { Clock } from '../core/clock.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { Token } from '../core/model.ts'
+import type { LiveToken } from '../tokens/token-store.ts'
+import type { Gate, Verdict } from './gate.ts'
+import type { BrokerRequest, BrokerResponse } from './request.ts'
+import type { AnswerView, Settled, Settlement } from './settlement.ts'
+
+/** Writes down what is asked and what is answered; both reject when no device could write. */
+export interface AuditTrail {
+  recordRequest (request: BrokerRequest, verdict: Verdict): Promise<void>
+  recordResponse (request: BrokerRequest, verdict: Verdict, answer: Recorded): Promise<void>
+}
+
+/** What was answered, or why nothing was. */
+export type Recorded = { readonly view: AnswerView } | { readonly error: unknown }
+
+export interface BrokerOptions {
+  readonly clock: Clock
+  readonly gate: Gate
+  readonly settlement: Settlement
+  readonly audit: AuditTrail
+  readonly revokeToken: (accessor: string, nowMs: number) => Promise<boolean>
+}
+
+/**
+ * The one door. Every operation on every mount passes through `handle`, and the order of its
+ * steps is the security property: decide, record, run, record, confirm, answer. Where no audit
+ * device can write, nothing is done before, and nothing is answered after.
+ */
+export function createBroker ({ clock, gate, settlement, audit, revokeToken }: BrokerOptions) {
+  async function work (verdict: Verdict): Promise<Settled> {
+    if (verdict.denial !== null) throw verdict.denial
+    if (verdict.work === null) throw new Error('a request that is not denied has work')
+    return settlement.settle(verdict.work, await verdict.work.run(), verdict.live)
+  }
+
+  async function answer (request: BrokerRequest, verdict: Verdict): Promise<BrokerResponse> {
+    await audit.recordRequest(request, verdict)
+    let settled: Settled
+    try {
+      settled = await work(verdict)
+    } catch (error) {
+      await audit.recordResponse(request, verdict, { error })
+      throw error
+    }
+    try {
+      await audit.recordResponse(request, verdict, { view: settled.view })
+      if (settled.confirm !== null) await settled.confirm()
+    } catch (error) {
+      if (settled.withdraw !== null) await settled.withdraw()
+      throw error
+    }
+    return settled.response
+  }
+
+  return {
+    /** @throws BrokerError, or the store's errors; whatever else is thrown is a defect. */
+    async handle (request: BrokerRequest): Promise<BrokerResponse> {
+      const nowMs = clock.now()
+      const verdict = await gate.admit(request, nowMs)
+      const spent = spentToken(verdict.live)
+      if (spent === null) return answer(request, verdict)
+      try {
+        return await answer(request, verdict)
+      } finally {
+        await revokeToken(spent.accessor, clock.now())
+      }
+    }
+  }
+}
+
+export type Broker = ReturnType<typeof createBroker>
+
+/** The caller's token, where this request was its last use (contract 1.9, step 14). */
+function spentToken (live: LiveToken | null): Token | null {
+  return live?.usesLeft === 0 ? live.token : null
+}
+
+/** What is thrown when no audit device could write. */
+export function auditFailed (cause: unknown): BrokerError {
+  return new BrokerError('failed', 'internal error', { cause })
+}

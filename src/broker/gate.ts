@@ -1,0 +1,261 @@
+import type { Call, Capability, Operation, Outcome, Verb } from '../core/backend.ts'
+import { addressInBlocks } from '../core/cidr.ts'
+import { BrokerError, invalidRequest, permissionDenied, unsupportedPath } from '../core/errors.ts'
+import { readInput, type Fields, type Input } from '../core/fields.ts'
+import { requestPrefix, type Mount } from '../core/model.ts'
+import type { LiveToken, TokenStore } from '../tokens/token-store.ts'
+import type { AccessRules, Backends, MountResolver, Registered } from './parts.ts'
+import { helpFor } from './help.ts'
+import type { BrokerRequest } from './request.ts'
+
+/** What a request turns out to do; the capability of the same name allows it. */
+export type OperationWord = Exclude<Capability, 'sudo'>
+
+/** What the gate found out about a request; `denial` says why it goes no further. */
+export interface Verdict {
+  readonly denial: Error | null
+  readonly mount: Mount | null
+  readonly live: LiveToken | null
+  /** The word for the audit log. */
+  readonly operation: OperationWord | 'help'
+  /** The mount's stable path and what follows; as asked for where nothing is mounted. */
+  readonly path: string
+  readonly allowed: boolean
+  readonly grantedBy: readonly string[]
+  /** null with a denial. */
+  readonly work: Work | null
+}
+
+/** An operation that may run. */
+export interface Work {
+  readonly call: Call
+  readonly operation: Operation | null
+  readonly warnings: readonly string[]
+  run (): Promise<Outcome>
+}
+
+export interface GateOptions {
+  readonly mounts: MountResolver
+  readonly backends: Backends
+  readonly tokens: Pick<TokenStore, 'find'>
+  readonly aclFor: (policies: readonly string[]) => AccessRules
+}
+
+/** What is known before anybody was authenticated. */
+interface Target {
+  readonly mount: Mount | null
+  readonly registered: Registered | null
+  readonly rest: string
+  readonly path: string
+  /** null: the verb is not supported. Absent with `known` false: nor is the path. */
+  readonly operation: Operation | null
+  readonly known: boolean
+  readonly input: Input<Fields>
+  readonly inputError: Error | null
+  readonly warnings: readonly string[]
+}
+
+/** Who calls, what is mounted, may they (contract 1.9, 1.10). */
+export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
+  function locate (request: BrokerRequest): Target {
+    const resolved = mounts.resolve(request.path)
+    const registered = resolved === null ? null : backends(resolved.mount.type)
+    if (resolved === null || registered === null) {
+      return { ...nowhere, path: request.path }
+    }
+    const { mount, rest } = resolved
+    const path = requestPrefix(mount) + rest
+    const at = { mount, registered, rest, path: rest === '' ? path.slice(0, -1) : path }
+    if (request.verb === 'help') return { ...nowhere, ...at }
+    const match = registered.table.match(rest, request.verb)
+    if (match === null || match.operation === null) return { ...nowhere, ...at, known: match !== null }
+    return { ...at, known: true, ...read(request, match.operation, match.captured) }
+  }
+
+  /** A target's call, before or after it is known who calls. */
+  function callFor (request: BrokerRequest, target: Target, mount: Mount, live: LiveToken | null, nowMs: number) {
+    return (operation: OperationWord): Call => ({
+      mount,
+      store: mounts.storeOf(mount),
+      nowMs,
+      ttlBounds: mounts.ttlBounds(mount),
+      request: {
+        id: request.id,
+        path: target.path,
+        operation,
+        remoteAddress: request.remoteAddress,
+        wrapTtlSeconds: request.wrapTtlSeconds,
+        clientToken: request.clientToken,
+        data: request.data,
+        bodyText: request.bodyText
+      },
+      caller: live?.token ?? null,
+      token: live?.token ?? null
+    })
+  }
+
+  /** Whether a write creates: only where the backend can tell, and only for POST and PUT. */
+  async function operationWord (
+    target: Target, callAs: (word: OperationWord) => Call, verb: Verb
+  ): Promise<OperationWord> {
+    if (verb !== 'write') return verb
+    const { operation, input, inputError } = target
+    if (operation?.exists === undefined || inputError !== null) return 'update'
+    return await operation.exists(callAs('update'), input) ? 'update' : 'create'
+  }
+
+  async function admit (request: BrokerRequest, nowMs: number): Promise<Verdict> {
+    const target = locate(request)
+    const { mount } = target
+    const asked = { mount, path: target.path, live: null, allowed: false, grantedBy: [], work: null }
+    const plainWord = request.verb === 'help' ? 'help' : plainWordOf(request.verb)
+    const refuse = (denial: Error, more: Partial<Verdict> = {}): Verdict =>
+      ({ ...asked, operation: plainWord, ...more, denial })
+
+    if (request.refusal !== null) return refuse(request.refusal)
+    if (request.trailingSlash && request.verb !== 'list' && request.verb !== 'help') {
+      return refuse(invalidRequest(`cannot ${request.verb === 'read' ? 'read' : 'write to'} a path ending in '/'`))
+    }
+    const { operation } = target
+    if (mount !== null && operation?.access === 'public' && request.verb !== 'help') {
+      const callAs = callFor(request, target, mount, null, nowMs)
+      const word = await operationWord(target, callAs, request.verb)
+      return { ...asked, operation: word, denial: null, allowed: true, work: workOf(target, callAs(word)) }
+    }
+    if (mount !== null && operation?.precheck !== undefined) {
+      const objection = await precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
+      if (objection !== null) return refuse(objection)
+    }
+    const live = request.clientToken === null ? null : await tokens.find(request.clientToken, nowMs)
+    if (live === null) return refuse(permissionDenied())
+    if (live.token.boundCidrs.length > 0 && !addressInBlocks(request.remoteAddress, live.token.boundCidrs)) {
+      return refuse(permissionDenied(), { live })
+    }
+    const acl = aclFor(live.token.policies)
+    if (request.verb === 'help') return adviseOn(request, target, acl, live, nowMs)
+    return judge(request, request.verb, target, acl, live, nowMs)
+  }
+
+  async function judge (
+    request: BrokerRequest, verb: Verb, target: Target, acl: AccessRules, live: LiveToken, nowMs: number
+  ): Promise<Verdict> {
+    const { mount, operation } = target
+    const callAs = mount === null ? null : callFor(request, target, mount, live, nowMs)
+    const word: OperationWord = callAs === null ? plainWordOf(verb) : await operationWord(target, callAs, verb)
+    const query = {
+      path: verb === 'list' ? `${target.path}/` : target.path,
+      data: request.data,
+      wrapTtlSeconds: request.wrapTtlSeconds
+    }
+    let decision = acl.check({ ...query, operation: word })
+    if (!decision.allowed && mount === null && verb === 'write') decision = acl.check({ ...query, operation: 'create' })
+    const allowed = decision.allowed && (decision.sudo || !needsSudo(target))
+    const found = { mount, path: target.path, live, operation: word, allowed, grantedBy: decision.grantedBy }
+    const refuse = (denial: Error): Verdict => ({ ...found, denial, work: null })
+    if (!allowed) return refuse(permissionDenied())
+    if (mount === null || callAs === null) return refuse(noHandler(request.path))
+    if (mount.state === 'disabling') {
+      return refuse(tainted(request.path))
+    }
+    if (operation !== null) return { ...found, denial: null, work: workOf(target, callAs(word)) }
+    const fallback = target.registered?.backend.fallback?.(callAs(word), verb) ?? null
+    if (fallback !== null) return { ...found, denial: null, work: answered(callAs(word), fallback) }
+    return refuse(target.known ? new BrokerError('unsupported_operation', 'unsupported operation') : unsupportedPath())
+  }
+
+  /** Help needs a token and no capability, and tells of no mount that the caller has nothing to do with. */
+  function adviseOn (
+    request: BrokerRequest, target: Target, acl: AccessRules, live: LiveToken, nowMs: number
+  ): Verdict {
+    const { mount, registered } = target
+    const found = { mount, path: target.path, live, operation: 'help' as const, grantedBy: [] }
+    if (mount === null || registered === null || !acl.allowsAtOrBelow(requestPrefix(mount))) {
+      return { ...found, denial: noHandler(request.path), allowed: true, work: null }
+    }
+    const help = helpFor(registered, target.rest)
+    if (help === null) return { ...found, denial: unsupportedPath(), allowed: true, work: null }
+    const call = callFor(request, target, mount, live, nowMs)('read')
+    return { ...found, denial: null, allowed: true, work: answered(call, { kind: 'bare', body: help }) }
+  }
+
+  return { admit }
+}
+
+export type Gate = ReturnType<typeof createGate>
+
+const nowhere = {
+  mount: null,
+  registered: null,
+  rest: '',
+  operation: null,
+  known: false,
+  input: {},
+  inputError: null,
+  warnings: []
+} as const
+
+async function precheck (operation: Operation, call: Call, { input, inputError }: Target): Promise<BrokerError | null> {
+  if (inputError !== null) return null
+  try {
+    await operation.precheck?.(call, input)
+    return null
+  } catch (error) {
+    if (error instanceof BrokerError) return error
+    throw error
+  }
+}
+
+function plainWordOf (verb: Verb): OperationWord {
+  return verb === 'write' ? 'update' : verb
+}
+
+function read (request: BrokerRequest, operation: Operation, captured: ReadonlyMap<string, string>) {
+  const prefix = operation.bareFieldErrors === true ? '' : 'Field validation failed: '
+  try {
+    const { input, unknown, replaced } = readInput(operation.fields, request.data, captured, prefix)
+    const warnings: string[] = []
+    if (unknown.length > 0 && operation.freeForm !== true) {
+      warnings.push(`Endpoint ignored these unrecognized parameters: [${unknown.join(' ')}]`)
+    }
+    if (replaced.length > 0 && operation.freeForm !== true) {
+      warnings.push(`Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [${replaced.join(' ')}]`)
+    }
+    return { operation, input, inputError: null, warnings }
+  } catch (error) {
+    if (error instanceof BrokerError) return { operation, input: {}, inputError: error, warnings: [] }
+    throw error
+  }
+}
+
+function workOf (target: Target, call: Call): Work {
+  const { operation, input, inputError, warnings } = target
+  return {
+    call,
+    operation,
+    warnings,
+    async run () {
+      if (inputError !== null) throw inputError
+      if (operation === null) throw unsupportedPath()
+      return operation.run(call, input)
+    }
+  }
+}
+
+function answered (call: Call, outcome: Outcome): Work {
+  return { call, operation: null, warnings: [], run: async () => outcome }
+}
+
+function noHandler (path: string): BrokerError {
+  return new BrokerError('not_found', `no handler for route "${path}". route entry not found.`)
+}
+
+function tainted (path: string): BrokerError {
+  return new BrokerError('not_found', `no handler for route "${path}" on namespace "". route entry or namespace is tainted.`)
+}
+
+/** Root-protected paths, built or not (contract 5.0). */
+function needsSudo ({ operation, registered, rest }: Target): boolean {
+  if (operation?.access === 'sudo') return true
+  return registered?.backend.protectedPaths?.some((pattern) =>
+    pattern.endsWith('*') ? rest.startsWith(pattern.slice(0, -1)) : rest === pattern) ?? false
+}
