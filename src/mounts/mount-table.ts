@@ -1,0 +1,171 @@
+import type { MountStore, TtlBounds } from '../core/backend.ts'
+import { invalidRequest } from '../core/errors.ts'
+import { drawUuid } from '../core/ids.ts'
+import { requestPrefix, type Mount, type MountConfig } from '../core/model.ts'
+import { decodeRecord, encodeRecord } from '../core/records.ts'
+import type { Revision } from '../core/revision.ts'
+import { drawStamp, key, StoreConflict, SYS, type Change, type Stamp, type Store } from '../core/store.ts'
+import { createMountStore } from './mount-store.ts'
+
+const epochKey = key(SYS, 'mount-epoch')
+const mountKey = (accessor: string) => key(SYS, `mount/${accessor}`)
+const goneKey = (accessor: string) => key(SYS, `mount-gone/${accessor}`)
+const conflictRetries = 5
+
+/** What a new mount is made of; the table adds its ids. */
+export type NewMount = Omit<Mount, 'accessor' | 'uuid' | 'state' | 'rotation'>
+
+/** A mount's settings as they are when nothing was chosen. */
+export const plainConfig: MountConfig = {
+  ttlSecondsDefault: 0,
+  ttlSecondsMax: 0,
+  forceNoCache: false,
+  listingVisibility: '',
+  auditNonHmacRequestKeys: null,
+  auditNonHmacResponseKeys: null,
+  passthroughRequestHeaders: null,
+  allowedResponseHeaders: null,
+  tokenType: null,
+  userLockout: null
+}
+
+/**
+ * All mounts, in memory, in step with the other brokers. A path is found by the longest mount
+ * path that it begins with, segment by segment.
+ */
+export interface MountTable {
+  load (): Promise<void>
+  resolve (path: string): { readonly mount: Mount, readonly rest: string } | null
+  byAccessor (accessor: string): Mount | null
+  find (table: Mount['table'], path: string): Mount | null
+  /** Sorted by path. */
+  all (table?: Mount['table']): Mount[]
+  ttlBounds (mount: Mount): TtlBounds
+  storeOf (mount: Pick<Mount, 'accessor'>): MountStore
+  /** @throws BrokerError `invalid_request` when the path is taken, inside or above another mount. */
+  enable (mount: NewMount): Promise<Mount>
+  /** Stores a changed mount. @throws BrokerError when it is gone. */
+  update (accessor: string, change: (mount: Mount) => Mount): Promise<Mount>
+  /** Takes a mount out of the table; its accessor is never used again. */
+  remove (accessor: string): Promise<void>
+}
+
+export interface MountTableOptions {
+  readonly store: Store
+  readonly revision: Revision
+  /** The system's TTLs, for mounts that have none of their own. */
+  readonly systemTtls: TtlBounds
+}
+
+export function createMountTable ({ store, revision, systemTtls }: MountTableOptions): MountTable {
+  let mounts: ReadonlyMap<string, Mount> = new Map()
+  /** By request prefix without its last slash. */
+  let byPath: ReadonlyMap<string, Mount> = new Map()
+  let epoch: Stamp | 'absent' = 'absent'
+  const stores = new Map<string, MountStore>()
+
+  async function load (): Promise<void> {
+    const [epochEntry] = await store.get([epochKey])
+    const loaded = new Map<string, Mount>()
+    for (let after: string | undefined; ;) {
+      const page = await store.list('mount/', { shard: SYS, limit: 500, ...(after !== undefined && { after }) })
+      const entries = await store.get(page.flatMap((named) => named.key ?? []))
+      for (const entry of entries) {
+        if (entry === null) continue
+        const mount = decodeRecord<Mount>(entry.value)
+        loaded.set(mount.accessor, mount)
+      }
+      after = page.at(-1)?.name
+      if (page.length < 500) break
+    }
+    mounts = loaded
+    byPath = new Map([...loaded.values()].map((mount) => [requestPrefix(mount).slice(0, -1), mount]))
+    epoch = epochEntry?.stamp ?? 'absent'
+  }
+
+  const putMount = (mount: Mount, expect: 'absent' | 'present'): Change =>
+    ({ op: 'put', key: mountKey(mount.accessor), value: encodeRecord(mount), names: [`mount/${mount.accessor}`], expect })
+
+  /**
+   * Applies changes that were decided on the table as it is in memory, and decides again when
+   * another broker changed it meanwhile.
+   */
+  async function change (decide: () => readonly Change[]): Promise<void> {
+    for (let left = conflictRetries; ; left--) {
+      const changes = decide()
+      try {
+        const put: Change = { op: 'put', key: epochKey, value: encodeRecord({}), expect: epoch, stamp: drawStamp() }
+        await revision.commit([put, ...changes])
+        return
+      } catch (error) {
+        if (!(error instanceof StoreConflict) || left === 0) throw error
+        await load()
+      }
+    }
+  }
+
+  function refuseTaken ({ table, path }: Pick<Mount, 'table' | 'path'>): void {
+    for (const other of mounts.values()) {
+      if (other.table !== table) continue
+      if (other.path === path) throw invalidRequest(`path is already in use at ${path}/`)
+      if (other.path.startsWith(`${path}/`) || path.startsWith(`${other.path}/`)) {
+        throw invalidRequest(`existing mount at ${other.path}/`)
+      }
+    }
+  }
+
+  return {
+    load,
+    resolve (path) {
+      for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+        const mount = byPath.get(end === path.length ? path : path.slice(0, end))
+        if (mount !== undefined) return { mount, rest: path.slice(end + 1) }
+      }
+      return null
+    },
+    byAccessor: (accessor) => mounts.get(accessor) ?? null,
+    find: (table, path) => byPath.get(table === 'auth' ? `auth/${path}` : path) ?? null,
+    all: (table) => [...mounts.values()]
+      .filter((mount) => table === undefined || mount.table === table)
+      .sort((a, b) => a.path < b.path ? -1 : 1),
+    ttlBounds ({ config }) {
+      const ttlSecondsMax = config.ttlSecondsMax || systemTtls.ttlSecondsMax
+      const ttlSecondsDefault = Math.min(config.ttlSecondsDefault || systemTtls.ttlSecondsDefault, ttlSecondsMax)
+      return { ttlSecondsDefault, ttlSecondsMax }
+    },
+    storeOf ({ accessor }) {
+      const known = stores.get(accessor)
+      if (known !== undefined) return known
+      const made = createMountStore(store, accessor)
+      if (mounts.has(accessor)) stores.set(accessor, made)
+      return made
+    },
+    async enable (request) {
+      const uuid = drawUuid()
+      const accessor = `${request.table === 'auth' ? 'auth_' : ''}${request.type}_${uuid.slice(0, 8)}`
+      const mount: Mount = { ...request, accessor, uuid, state: 'live', rotation: null }
+      await change(() => {
+        refuseTaken(mount)
+        return [{ op: 'check', key: goneKey(accessor), expect: 'absent' }, putMount(mount, 'absent')]
+      })
+      return mount
+    },
+    async update (accessor, edit) {
+      let edited: Mount | undefined
+      await change(() => {
+        const mount = mounts.get(accessor)
+        if (mount === undefined) throw invalidRequest('no such mount')
+        edited = edit(mount)
+        return [putMount(edited, 'present')]
+      })
+      if (edited === undefined) throw new Error('a change that was made has a result')
+      return edited
+    },
+    async remove (accessor) {
+      await change(() => mounts.has(accessor)
+        ? [{ op: 'delete', key: mountKey(accessor) }, { op: 'put', key: goneKey(accessor), value: encodeRecord({}) }]
+        : [])
+      stores.delete(accessor)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { operation, type Operation } from '../core/backend.ts'
+import { BrokerError, permissionDenied } from '../core/errors.ts'
+import { text } from '../core/fields.ts'
+import type { JsonObject } from '../core/json.ts'
+import { requestPrefix, type Mount, type Token } from '../core/model.ts'
+import type { MountTable } from '../mounts/mount-table.ts'
+import { mountInfo, mountOutline } from './mount-info.ts'
+
+export interface UiMountsOptions {
+  readonly mounts: MountTable
+  readonly findToken: (clientToken: string, nowMs: number) => Promise<Token | null>
+  /** Whether a token's policies give any right on a path or below it. */
+  readonly reaches: (token: Token, prefix: string) => boolean
+  readonly version: string
+}
+
+/** sys/internal/ui/mounts (contract 5.5): what a client asks before it knows what is mounted where. */
+export function createUiMountsOperations ({ mounts, findToken, reaches, version }: UiMountsOptions): Operation[] {
+  const reachable = (token: Token | null, mount: Mount) => token !== null && reaches(token, requestPrefix(mount))
+
+  function overview (table: Mount['table'], token: Token | null): JsonObject {
+    const shown = mounts.all(table).flatMap((mount): [string, JsonObject][] => {
+      const open = mount.config.listingVisibility === 'unauth'
+      if (token === null) return open ? [[`${mount.path}/`, mountOutline(mount)]] : []
+      return open || reachable(token, mount) ? [[`${mount.path}/`, mountInfo(mount, version)]] : []
+    })
+    return Object.fromEntries(shown)
+  }
+
+  async function tokenOf (clientToken: string | null, nowMs: number): Promise<Token | null> {
+    if (clientToken === null) return null
+    const token = await findToken(clientToken, nowMs)
+    if (token === null) throw permissionDenied()
+    return token
+  }
+
+  return [
+    operation({
+      verb: 'read',
+      path: 'internal/ui/mounts',
+      access: 'public',
+      summary: 'List the mounts that the caller may know of',
+      fields: {},
+      async run ({ request, nowMs }) {
+        const token = await tokenOf(request.clientToken, nowMs)
+        return { kind: 'data', data: { secret: overview('secret', token), auth: overview('auth', token) } }
+      }
+    }),
+    operation({
+      verb: 'read',
+      path: 'internal/ui/mounts/*path',
+      access: 'public',
+      summary: 'Find the mount of a path that the caller may reach',
+      fields: { path: text('A path below a mount.') },
+      async run ({ request, nowMs }, { path = '' }) {
+        const token = await tokenOf(request.clientToken, nowMs)
+        if (token === null) throw permissionDenied()
+        const mount = mounts.resolve(path)?.mount
+        if (mount === undefined || !reachable(token, mount)) {
+          throw new BrokerError('permission_denied',
+            `preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`)
+        }
+        return { kind: 'data', data: { ...mountInfo(mount, version), path: `${mount.path}/` } }
+      }
+    })
+  ]
+}
