@@ -1,0 +1,18 @@
+const form = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/
+
+/** Policies that belong to the broker: nobody writes, lists or assigns them. */
+const internal: ReadonlySet<string> = new Set(['response-wrapping', 'control-group'])
+
+/**
+ * A policy's name as it is stored and compared: in lower case, so that `Admin` and `admin` are one
+ * (SEC-013). Null for what is no name: only ASCII letters, digits, `_`, `.` and `-`, at most 128 of
+ * them, no `..`, so that nothing looks like `root` and is not (SEC-014, SEC-015).
+ */
+export function foldPolicyName (raw: string): string | null {
+  return form.test(raw) && !raw.includes('..') ? raw.toLowerCase() : null
+}
+
+/** Whether a policy belongs to the broker: it cannot be written, listed or assigned (contract 4.5). */
+export function isInternalPolicy (name: string): boolean {
+  return internal.has(name)
+}
