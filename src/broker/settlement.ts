@@ -217,9 +217,10 @@ function dataDraft (work: Work, outcome: Extract<Outcome, { kind: 'data' }>): Dr
   const keys = data?.['keys']
   if (operation?.verb === 'list' && Array.isArray(keys) && keys.length === 0) throw notFound()
   const warnings = [...(outcome.warnings ?? []), ...work.warnings]
+  const mirrored = operation?.mirrored === true
   return {
-    json: envelope({ requestId: call.request.id, data, warnings, mirrored: operation?.mirrored === true }),
-    view: { data, warnings },
+    json: envelope({ requestId: call.request.id, data, warnings, mirrored, ...outcome.lease }),
+    view: { data, warnings, ...(outcome.lease !== undefined && { leaseId: outcome.lease.leaseId }) },
     ...(outcome.as !== undefined && { as: outcome.as }),
     wrappedAccessor: outcome.wrappedAccessor ?? null
   }

@@ -122,6 +122,8 @@ export type Outcome =
     readonly as?: 'accepted' | 'absent'
     /** What `wrap_info.wrapped_accessor` shows when this is wrapped. */
     readonly wrappedAccessor?: string
+    /** The lease that the answer is about, for the envelope's own keys: a renewal. */
+    readonly lease?: { readonly leaseId: string, readonly renewable: boolean, readonly leaseDurationSeconds: number }
   }
   | { readonly kind: 'none', readonly warnings?: readonly string[], readonly headers?: Headers }
   | { readonly kind: 'accepted', readonly headers?: Headers }
