@@ -34,12 +34,12 @@ function secondsOfText (raw: unknown): number {
   }
   const text = raw.trim()
   if (text === '') return 0
-  if (text.length > 64) throw new DurationError('invalid duration')
+  if (text.length > 64) throw new DurationError('invalid duration, too long')
   if (/^[+-]?\d+(?:\.\d+)?$/.test(text)) return Number(text)
   if (/^-?\d+d$/.test(text)) return Number(text.slice(0, -1)) * 86_400
   const negative = text.startsWith('-')
   const body = negative ? text.slice(1) : text
-  if (!goDuration.test(body)) throw new DurationError('invalid duration')
+  if (!goDuration.test(body)) throw new DurationError(`invalid duration ${JSON.stringify(text)}`)
   let seconds = 0
   for (const [, amount, unit = 's'] of body.matchAll(goPart)) seconds += Number(amount) * (unitSeconds[unit] ?? 1)
   return negative ? -seconds : seconds

@@ -1,6 +1,6 @@
 import { parseSeconds } from '../core/duration.ts'
 import { invalidRequest } from '../core/errors.ts'
-import { bool, commaList, object, text, textMap, type Field } from '../core/fields.ts'
+import { bool, commaList, FieldError, object, text, textMap, type Field } from '../core/fields.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Mount, MountConfig } from '../core/model.ts'
 
@@ -77,7 +77,13 @@ export function readConfig (raw: JsonObject): ConfigChange {
 
 function readField<T> (raw: JsonObject, name: string, field: Field<T>): T | undefined {
   const value = Object.hasOwn(raw, name) ? raw[name] : undefined
-  return value === undefined || value === null ? undefined : field.parse(value)
+  if (value === undefined || value === null) return undefined
+  try {
+    return field.parse(value)
+  } catch (error) {
+    if (error instanceof FieldError) throw invalidRequest(`error converting input for field "${name}": ${error.message}`)
+    throw error
+  }
 }
 
 function readTtl (raw: Json, label: string): number {

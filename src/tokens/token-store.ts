@@ -192,7 +192,9 @@ function judge (entries: readonly (Entry | null)[], nowMs: number): LiveToken | 
   }
   const usesLeft = token.usesMax === 0 ? null : token.usesMax - own.used
   const above = entries.length - 1
-  const answered = from > 0 ? { ...token, lineage: token.lineage.slice(from - above) } : token
+  const answered = from < 0
+    ? token
+    : { ...token, lineage: token.lineage.slice(from - above), orphan: token.orphan || from === above - 1 }
   return { token: answered, usesLeft, stamp: own.stamp }
 }
 

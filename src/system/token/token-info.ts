@@ -1,0 +1,36 @@
+import type { JsonObject } from '../../core/json.ts'
+import type { LiveToken } from '../../tokens/token-store.ts'
+
+/** A token as look-ups show it (contract 3.4). `id` is its text, empty where it was found by its accessor. */
+export function tokenInfo ({ token, usesLeft }: LiveToken, id: string, nowMs: number): JsonObject {
+  const { expiresAtMs, lastRenewalMs } = token
+  return {
+    id,
+    accessor: token.accessor,
+    policies: token.policies,
+    path: token.path,
+    meta: token.metadata,
+    display_name: token.displayName,
+    num_uses: usesLeft ?? 0,
+    orphan: token.orphan,
+    creation_time: Math.floor(token.issuedAtMs / 1000),
+    creation_ttl: token.creationTtlSeconds,
+    ttl: expiresAtMs === null ? 0 : Math.max(0, Math.floor((expiresAtMs - nowMs) / 1000)),
+    expire_time: expiresAtMs === null ? null : timestamp(expiresAtMs),
+    explicit_max_ttl: token.explicitMaxTtlSeconds,
+    entity_id: '',
+    type: 'service',
+    ...(expiresAtMs !== null && { issue_time: timestamp(token.issuedAtMs), renewable: token.renewable }),
+    ...(lastRenewalMs !== null && {
+      last_renewal: timestamp(lastRenewalMs),
+      last_renewal_time: Math.floor(lastRenewalMs / 1000)
+    }),
+    ...(token.periodSeconds > 0 && { period: token.periodSeconds }),
+    ...(token.role !== null && { role: token.role }),
+    ...(token.boundCidrs.length > 0 && { bound_cidrs: token.boundCidrs })
+  }
+}
+
+function timestamp (ms: number): string {
+  return new Date(ms).toISOString()
+}
