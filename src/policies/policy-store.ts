@@ -91,7 +91,7 @@ export function createPolicyStore ({ store, revision, clock }: {
       } catch (error) {
         if (!(error instanceof StoreConflict)) throw error
         if (attempt === attemptsMax) throw new BrokerError('unavailable', 'the policy is being changed by others', { cause: error })
-        await reload()
+        await revision.poll()
       }
     }
   }
@@ -108,7 +108,7 @@ export function createPolicyStore ({ store, revision, clock }: {
       } catch (error) {
         // Another broker that starts at the same time made it.
         if (!(error instanceof StoreConflict)) throw error
-        await reload()
+        await revision.poll()
       }
     },
     aclFor: acls.aclFor,

@@ -4,7 +4,9 @@ export interface Stanza { readonly path: string, readonly capabilities: readonly
 
 interface Rule { pattern: string, words: Set<string> }
 
-export function referenceRule (policies: ReadonlyMap<string, readonly Stanza[]>, path: string, list: boolean): Set<string> | null {
+export function referenceRule (
+  policies: ReadonlyMap<string, readonly Stanza[]>, path: string, list: boolean
+): Set<string> | null {
   const exact = new Map<string, Rule>()
   const prefix = new Map<string, Rule>()
   const segment = new Map<string, Rule>()
