@@ -42,8 +42,9 @@ export function isFixed (template: Template): boolean {
 }
 
 /**
- * The template with the request's values. null: a variable has no value (an absent key without
- * default, or a key with several values), so nothing equals it. Values are never wildcards.
+ * The template with the request's values, which are never wildcards. null: a variable has no
+ * value, so nothing equals it: its key is absent or empty and it has no default, or its key has
+ * several values (AWS: policy variables with no value).
  */
 export function fillTemplate (
   template: Template, context: RequestContext, wildcards: boolean
@@ -52,7 +53,8 @@ export function fillTemplate (
   for (const part of template) {
     if (part.kind === 'variable') {
       const values = context.get(part.key) ?? []
-      const value = values.length > 1 ? null : values[0] ?? part.fallback
+      const [only = ''] = values
+      const value = values.length > 1 ? null : only === '' ? part.fallback : only
       if (value === null) return null
       glob.push(...globOf(value, false))
     } else {

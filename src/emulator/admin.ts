@@ -1,0 +1,222 @@
+import type { FaultKind, FaultRequest, Faults } from './faults.ts'
+import type { Incoming } from './http/incoming.ts'
+import type { Identities } from './identities.ts'
+import type { RateLimit } from './rate-limit.ts'
+import type { EmulatorClock } from './state/clock.ts'
+import type { Propagation, PropagationSettings, RegionDelay } from './state/propagation.ts'
+import type { Trail } from './trail.ts'
+
+export interface AdminParts {
+  readonly clock: EmulatorClock
+  readonly faults: Faults
+  readonly trail: Trail
+  readonly propagation: Propagation
+  readonly rateLimit: RateLimit
+  identities (): Identities
+}
+
+/** An answer of the admin path: always JSON. */
+export interface AdminAnswer {
+  readonly status: number
+  readonly body: unknown
+}
+
+export const adminPrefix = '/_emulator'
+
+/** A request to the admin path that makes no sense; the message says why. */
+class AdminError extends Error {
+  readonly status: number
+
+  constructor (status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+type Members = Readonly<Record<string, unknown>>
+type AdminOperation = (body: Members, query: URLSearchParams, rest: string) => unknown
+
+const faultKinds: readonly FaultKind[] = [
+  'throttle', 'error', 'slow', 'hang', 'reset', 'malformed-xml', 'truncated', 'empty', 'html', 'redirect', 'clock-skew'
+]
+
+/**
+ * The emulator's own path: clock, faults, trail, propagation, limits, identities.
+ *
+ * Only a loopback address reaches it, and only under a loopback name: a page in a browser that
+ * had a name of its own resolved to loopback is refused.
+ */
+export function createAdmin (parts: AdminParts): (request: Incoming) => AdminAnswer {
+  const operations = operationsOf(parts)
+  return (request) => {
+    try {
+      checkLoopback(request)
+      const [, first = '', rest = ''] = request.path.slice(adminPrefix.length).split('/')
+      const operation = operations[`${request.method} ${first}`]
+      if (operation === undefined) throw new AdminError(404, `no such admin operation: ${request.method} ${request.path}`)
+      return { status: 200, body: operation(parseBody(request), new URLSearchParams(request.query), decodeURIComponent(rest)) }
+    } catch (error) {
+      if (error instanceof AdminError) return { status: error.status, body: { error: error.message } }
+      throw error
+    }
+  }
+}
+
+function operationsOf (parts: AdminParts): Readonly<Record<string, AdminOperation>> {
+  const { clock, faults, trail, propagation, rateLimit } = parts
+  const clockView = () => ({ nowMs: clock.now(), now: new Date(clock.now()).toISOString(), frozen: clock.isFrozen() })
+  return {
+    'GET ': () => ({ what: 'an AWS emulator; this is not AWS', clock: clockView(), faults: faults.list().length, trail: trail.count() }),
+    'GET identities': () => parts.identities(),
+    'GET clock': clockView,
+    'POST clock': (body) => {
+      moveClock(clock, body)
+      return clockView()
+    },
+    'GET faults': () => ({ faults: faults.list() }),
+    'POST faults': (body) => faults.add(parseFault(body)),
+    'DELETE faults': (_body, _query, id) => {
+      if (id === '') faults.clear()
+      else if (!faults.remove(id)) throw new AdminError(404, `no fault ${id}`)
+      return { faults: faults.list() }
+    },
+    'GET trail': (_body, query) => ({ events: trail.events(filterOf(query)), count: trail.count() }),
+    'DELETE trail': () => {
+      trail.clear()
+      return { events: [], count: trail.count() }
+    },
+    'GET propagation': () => shownDelays(propagation.settings()),
+    'POST propagation': (body) => {
+      propagation.configure(parsePropagation(body))
+      return shownDelays(propagation.settings())
+    },
+    'GET limits': () => ({ stsRequestsPerSecond: rateLimit.perSecond() }),
+    'POST limits': (body) => {
+      rateLimit.configure(body.stsRequestsPerSecond === null ? null : numberOf(body, 'stsRequestsPerSecond') ?? null)
+      return { stsRequestsPerSecond: rateLimit.perSecond() }
+    }
+  }
+}
+
+function moveClock (clock: EmulatorClock, body: Members): void {
+  if (body.freeze === true) clock.freeze()
+  const setMs = numberOf(body, 'setMs') ?? (typeof body.set === 'string' ? Date.parse(body.set) : undefined)
+  if (setMs !== undefined) {
+    if (!isDate(setMs)) throw new AdminError(400, 'set: an instant is needed')
+    clock.set(setMs)
+  }
+  const advanceMs = numberOf(body, 'advanceMs') ?? 1000 * (numberOf(body, 'advanceSeconds') ?? 0)
+  if (!isDate(clock.now() + advanceMs)) throw new AdminError(400, 'advance: beyond what a date can be')
+  clock.advance(advanceMs)
+  if (body.resume === true) clock.resume()
+}
+
+function isDate (ms: number): boolean {
+  return !Number.isNaN(new Date(ms).getTime())
+}
+
+/** Checks a fault that came as JSON. */
+export function parseFault (body: Members): FaultRequest {
+  const kind = faultKinds.find((one) => one === body.kind)
+  if (kind === undefined) throw new AdminError(400, `kind: one of ${faultKinds.join(', ')} is needed`)
+  const { match, effect, count } = body
+  if (effect !== undefined && effect !== 'before' && effect !== 'after') {
+    throw new AdminError(400, 'effect: before or after is needed')
+  }
+  const numbers = ['skip', 'probability', 'delayMs', 'jitterMs', 'status', 'skewMs'].flatMap((name) => {
+    const value = numberOf(body, name)
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  const texts = ['code', 'message', 'location'].flatMap((name) => {
+    const value = body[name]
+    if (value !== undefined && (typeof value !== 'string' || /[\r\n]/.test(value))) throw new AdminError(400, `${name}: a text is needed`)
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return {
+    kind,
+    ...Object.fromEntries(numbers),
+    ...Object.fromEntries(texts),
+    ...effect === undefined ? {} : { effect },
+    ...match === undefined ? {} : { match: parseMatch(match) },
+    ...count === undefined ? {} : { count: count === null ? null : numberOf(body, 'count') ?? 1 }
+  }
+}
+
+function parseMatch (match: unknown): Readonly<Record<string, string>> {
+  const known = ['service', 'action', 'region', 'accessKeyId', 'accountId', 'roleArn', 'sessionName']
+  if (typeof match !== 'object' || match === null) throw new AdminError(400, 'match: an object is needed')
+  for (const [name, value] of Object.entries(match)) {
+    if (!known.includes(name) || typeof value !== 'string') {
+      throw new AdminError(400, `match.${name}: one of ${known.join(', ')} with a text is needed`)
+    }
+  }
+  return { ...match }
+}
+
+function parsePropagation (body: Members): PropagationSettings {
+  const regions = typeof body.regions === 'object' && body.regions !== null ? body.regions : {}
+  return {
+    ...parseDelay(body),
+    regions: Object.fromEntries(Object.entries(regions).map(([name, value]) =>
+      [name, parseDelay(typeof value === 'object' && value !== null ? value : {})]))
+  }
+}
+
+function parseDelay (body: object): RegionDelay {
+  const members = { ...body } as Members
+  return {
+    delayMs: members.delayMs === 'never' ? Infinity : numberOf(members, 'delayMs') ?? 0,
+    jitterMs: numberOf(members, 'jitterMs') ?? 0
+  }
+}
+
+function shownDelays ({ regions, ...all }: PropagationSettings): unknown {
+  const shown = ({ delayMs, jitterMs }: RegionDelay) =>
+    ({ delayMs: delayMs === Infinity ? 'never' : delayMs, jitterMs })
+  return { ...shown(all), regions: Object.fromEntries(Object.entries(regions).map(([name, one]) => [name, shown(one)])) }
+}
+
+function filterOf (query: URLSearchParams) {
+  const text = (name: string, as: string) => {
+    const value = query.get(name)
+    return value === null ? {} : { [as]: value }
+  }
+  const from = query.get('from')
+  return {
+    ...text('eventName', 'eventName'),
+    ...text('accountId', 'accountId'),
+    ...text('roleArn', 'roleArn'),
+    ...text('sessionName', 'sessionName'),
+    ...from === null ? {} : { from: Number(from) }
+  }
+}
+
+function numberOf (body: Members, name: string): number | undefined {
+  const value = body[name]
+  if (value === undefined) return undefined
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new AdminError(400, `${name}: a number is needed`)
+  return value
+}
+
+function parseBody ({ body }: Incoming): Members {
+  if (body.length === 0) return {}
+  try {
+    const value: unknown = JSON.parse(body.toString())
+    if (typeof value === 'object' && value !== null) return { ...value }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw new AdminError(400, 'the body: a JSON object is needed')
+}
+
+function checkLoopback ({ headers, sourceIp }: Incoming): void {
+  const host = (headers.get('host') ?? '').replace(/:\d+$/, '')
+  if (!isLoopback(sourceIp) || !(isLoopback(host) || host === 'localhost' || host.endsWith('.localhost')) || headers.has('origin')) {
+    throw new AdminError(403, 'only for programs on this machine')
+  }
+}
+
+/** Whether an address is one that never leaves the machine. */
+export function isLoopback (address: string): boolean {
+  return /^127(?:\.\d{1,3}){3}$/.test(address) || address === '::1' || address === '[::1]'
+}

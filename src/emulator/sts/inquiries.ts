@@ -1,0 +1,40 @@
+import { AwsError, invalid } from '../aws-error.ts'
+import type { Operation } from '../call.ts'
+import type { Judge } from '../judge.ts'
+import { findAccountOf } from '../state/identifiers.ts'
+import type { Vault } from '../state/vault.ts'
+import type { World } from '../state/world.ts'
+import { createProblems } from '../validation.ts'
+import { rules } from './rules.ts'
+
+/** GetCallerIdentity: for everyone with working credentials; no policy can forbid it. */
+export const getCallerIdentity: Operation = ({ caller }) => ({
+  result: { UserId: caller.userId, Account: caller.account.id, Arn: caller.arn }
+})
+
+/** GetAccessKeyInfo: the account is inside the key's id. */
+export function createGetAccessKeyInfo (world: World): Operation {
+  return ({ params }) => {
+    const problems = createProblems()
+    const accessKeyId = problems.required(params, 'AccessKeyId', rules.accessKeyId)
+    problems.throwIfAny()
+    const account = world.findKeyOwner(accessKeyId)?.account.id ?? findAccountOf(accessKeyId)
+    if (account === null) throw invalid(`${accessKeyId} is not a valid access key id`)
+    return { result: { Account: account } }
+  }
+}
+
+/** DecodeAuthorizationMessage: opens what EC2 put into its refusals. */
+export function createDecodeAuthorizationMessage (judge: Judge, vault: Vault): Operation {
+  return (call) => {
+    const problems = createProblems()
+    const encoded = problems.required(call.params, 'EncodedMessage', rules.encodedMessage)
+    problems.throwIfAny()
+    judge.authorize(call, 'sts:DecodeAuthorizationMessage', '*')
+    const plain = vault.open('message', Buffer.from(encoded, 'base64url'))
+    if (plain === null) {
+      throw new AwsError(400, 'InvalidAuthorizationMessageException', 'Message is not valid')
+    }
+    return { result: { DecodedMessage: plain.toString() } }
+  }
+}
