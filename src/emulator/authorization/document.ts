@@ -28,12 +28,12 @@ export function parsePolicyDocument (text: string, kind: PolicyKind): PolicyDocu
     }
   }
   const { Id: id, Statement: written } = source
-  const version = parseVersion(source['Version'], kind)
   if (id !== undefined && typeof id !== 'string') refuse(kind, 'Syntax errors in policy.')
   const list: readonly unknown[] = Array.isArray(written)
     ? written
     : written === undefined ? [] : [written]
   if (list.length === 0) refuse(kind, 'Could not parse the policy: Statement is empty!')
+  const version = parseVersion(source['Version'], kind)
   const statements = list.map((item) => parseStatement(item, kind, version === '2012-10-17'))
   checkSids(statements, kind)
   return { kind, version, statements, source }
