@@ -90,7 +90,8 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
         bodyText: request.bodyText
       },
       caller: live?.token ?? null,
-      token: live?.token ?? null
+      token: live?.token ?? null,
+      usesLeft: live?.usesLeft ?? null
     })
   }
 

@@ -61,6 +61,7 @@ export function createSettlement (options: SettlementOptions) {
       case 'credential': return seal(call, await credentialDraft(work, outcome, live))
       case 'none': return noneSettled(work, outcome)
       case 'accepted': return { response: { kind: 'empty', as: 'accepted', ...headersOf(outcome) }, ...nothingMade }
+      case 'wrapped': return wrappedSettled(outcome.wrapInfo)
       case 'envelope': return { response: { kind: 'body', json: outcome.json }, ...nothingMade }
       case 'bare': return { response: { kind: 'body', json: JSON.stringify(outcome.body) }, ...nothingMade, view: { data: outcome.body } }
     }
@@ -175,7 +176,7 @@ export function createSettlement (options: SettlementOptions) {
         nowMs: call.nowMs
       })
       return {
-        response: { kind: 'body', json: envelope({ requestId: '', wrapInfo: wrapped.wrapInfo }) },
+        ...wrappedSettled(wrapped.wrapInfo),
         view: { wrapInfo: wrapped.wrapInfo, ...(draft.view.leaseId !== undefined && { leaseId: draft.view.leaseId }) },
         confirm,
         withdraw: async () => {
@@ -247,6 +248,11 @@ function noneSettled (work: Work, outcome: Extract<Outcome, { kind: 'none' }>): 
   const { operation } = call.request
   if (operation === 'read' || operation === 'list') throw notFound()
   return { response: { kind: 'empty', ...headersOf(outcome) }, ...nothingMade }
+}
+
+function wrappedSettled (wrapInfo: JsonObject): Settled {
+  const json = envelope({ requestId: '', wrapInfo })
+  return { response: { kind: 'body', json }, ...nothingMade, view: { wrapInfo } }
 }
 
 function headersOf (outcome: { readonly headers?: Readonly<Record<string, string>> }) {

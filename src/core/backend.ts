@@ -47,6 +47,8 @@ export interface Call {
   readonly caller: Caller | null
   /** The caller's record, for the broker's own backends; null on public operations. */
   readonly token: Token | null
+  /** Uses that the caller's token has left after this one; null: unlimited. */
+  readonly usesLeft: number | null
 }
 
 /** A Store confined to one mount's shard, with paths in place of keys. */
@@ -146,6 +148,8 @@ export type Outcome =
   }
   /** An envelope that was made before, verbatim: what `unwrap` answers. */
   | { readonly kind: 'envelope', readonly json: string }
+  /** The answer was wrapped by the operation itself: what `rewrap` answers. */
+  | { readonly kind: 'wrapped', readonly wrapInfo: JsonObject }
   /** An answer without envelope (contract 1.5, last line). */
   | { readonly kind: 'bare', readonly body: JsonObject }
 

@@ -101,8 +101,7 @@ async function createToken (
     ? policiesOfRole(input, role, parent)
     : policiesOf(input, parent, sudo, role?.noDefaultPolicy === true)
   refuseRoot(policies, parent, times)
-  const endless = policies.includes('root') && times.ttlSeconds + times.periodSeconds + times.explicitMaxTtlSeconds === 0 &&
-    parent.expiresAtMs === null
+  const endless = isEndless(policies, parent, times)
   const orphan = orphanAsked || input.no_parent === true
   const granted = endless ? { ttlSeconds: 0, warnings: [] } : grantTtl({
     ...times,
@@ -113,8 +112,7 @@ async function createToken (
   })
   warnings.push(...granted.warnings)
   for (const name of policies) if (!options.policyExists(name)) warnings.push(`Policy "${name}" does not exist`)
-  const suffix = role?.pathSuffix ? `/${role.pathSuffix}` : ''
-  const path = request.path + suffix
+  const path = role?.pathSuffix ? `${request.path}/${role.pathSuffix}` : request.path
   const { token, clientToken } = await make(options, {
     parent: orphan ? null : parent,
     kind: 'service',
@@ -123,20 +121,20 @@ async function createToken (
     mountAccessor: call.mount.accessor,
     displayName: displayNameOf(input.display_name),
     policies,
-    metadata: input.meta === undefined || Object.keys(input.meta).length === 0 ? null : { ...input.meta },
+    metadata: metadataOf(input.meta),
     issuedAtMs: nowMs,
     expiresAtMs: endless ? null : nowMs + granted.ttlSeconds * 1000,
     endsAtMs: endless || times.periodSeconds > 0 ? null : nowMs + call.ttlBounds.ttlSecondsMax * 1000,
     creationTtlSeconds: granted.ttlSeconds,
     explicitMaxTtlSeconds: times.explicitMaxTtlSeconds,
     periodSeconds: times.periodSeconds,
-    renewable: !endless && (role === null ? input.renewable ?? true : role.renewable && input.renewable !== false),
+    renewable: !endless && role?.renewable !== false && input.renewable !== false,
     usesMax,
-    boundCidrs: role === null ? orphan ? [] : parent.boundCidrs : role.boundCidrs,
+    boundCidrs: role?.boundCidrs ?? (orphan ? [] : parent.boundCidrs),
     orphan,
     role: role?.name ?? null,
     renewal: null,
-    ...(input.id !== undefined && input.id !== '' && { chosenId: input.id })
+    ...(input.id && { chosenId: input.id })
   }, nowMs)
   return {
     kind: 'token',
@@ -284,12 +282,23 @@ function matchesGlob (glob: string, name: string): boolean {
   return true
 }
 
+const isTimeless = (times: Times) => times.ttlSeconds + times.periodSeconds + times.explicitMaxTtlSeconds === 0
+
+/** Only a root token that never expires makes another one, and only without any time being asked for. */
+function isEndless (policies: readonly string[], parent: Token, times: Times): boolean {
+  return policies.includes('root') && parent.expiresAtMs === null && isTimeless(times)
+}
+
+function metadataOf (meta: Readonly<Record<string, string>> | undefined): Record<string, string> | null {
+  return meta === undefined || Object.keys(meta).length === 0 ? null : { ...meta }
+}
+
 function refuseRoot (policies: readonly string[], parent: Token, times: Times): void {
   if (!policies.includes('root')) return
   if (!parent.policies.includes('root')) {
     throw invalidRequest('root tokens may not be created without parent token being root')
   }
-  if (parent.expiresAtMs !== null && times.ttlSeconds + times.periodSeconds + times.explicitMaxTtlSeconds === 0) {
+  if (parent.expiresAtMs !== null && isTimeless(times)) {
     throw invalidRequest('expiring root tokens cannot create non-expiring root tokens')
   }
 }

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../core/json.ts'
 import type { LiveToken } from '../../tokens/token-store.ts'
 
 /** A token as look-ups show it (contract 3.4). `id` is its text, empty where it was found by its accessor. */
-export function tokenInfo ({ token, usesLeft }: LiveToken, id: string, nowMs: number): JsonObject {
+export function tokenInfo ({ token, usesLeft }: Pick<LiveToken, 'token' | 'usesLeft'>, id: string, nowMs: number): JsonObject {
   const { expiresAtMs, lastRenewalMs } = token
   return {
     id,

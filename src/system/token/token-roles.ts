@@ -153,13 +153,7 @@ function newRole (name: string): TokenRole {
 }
 
 function changed (role: TokenRole, input: Input<typeof fields>): TokenRole {
-  if (input.path_suffix !== undefined && input.path_suffix !== '' && !suffixPattern.test(input.path_suffix)) {
-    throw invalidRequest('given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w')
-  }
-  if (input.token_type !== undefined && !tokenTypes.has(input.token_type)) {
-    throw invalidRequest(`invalid 'token_type' value "${input.token_type}"`)
-  }
-  if ((input.token_num_uses ?? 0) < 0) throw invalidRequest('\'token_num_uses\' cannot be negative')
+  refuseMalformed(input)
   const cidrs = input.token_bound_cidrs ?? input.bound_cidrs
   const old = (['period', 'explicit_max_ttl', 'bound_cidrs'] as const).filter((name) => input[name] !== undefined)
   const merged: TokenRole = {
@@ -181,6 +175,16 @@ function changed (role: TokenRole, input: Input<typeof fields>): TokenRole {
   }
   if (merged.tokenType === 'batch') refuseBatch(merged)
   return merged
+}
+
+function refuseMalformed (input: Input<typeof fields>): void {
+  if (input.path_suffix !== undefined && input.path_suffix !== '' && !suffixPattern.test(input.path_suffix)) {
+    throw invalidRequest('given role path suffix contains invalid characters; must match \\w[\\w-.]+\\w')
+  }
+  if (input.token_type !== undefined && !tokenTypes.has(input.token_type)) {
+    throw invalidRequest(`invalid 'token_type' value "${input.token_type}"`)
+  }
+  if ((input.token_num_uses ?? 0) < 0) throw invalidRequest('\'token_num_uses\' cannot be negative')
 }
 
 function folded (names: readonly string[] | undefined): string[] | undefined {
