@@ -8,3 +8,32 @@ export interface JsonObject { readonly [key: string]: Json }
 export function isJsonObject (value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** The text of a number; absent for other values. */
+interface NumberSource { readonly source?: string }
+
+/** What ES2025 and V8 give JSON beyond the types of this compiler: a number's own text, in and out. */
+interface ExactJson {
+  rawJSON (text: string): unknown
+  parse (text: string, revive: (name: string, value: unknown, context: NumberSource) => unknown): unknown
+}
+
+function isExactJson (value: object): value is ExactJson {
+  return 'rawJSON' in value
+}
+
+const exactJson: object = JSON
+
+/**
+ * Reads JSON so that `JSON.stringify` writes every number with the digits it came with
+ * (contract 0.7): `9007199254740993` and `1.10` stay what they are. A number that would change is
+ * held by an object that only `JSON.stringify` understands, so pass such values on unread.
+ *
+ * @throws SyntaxError where the text is not JSON.
+ */
+export function parseExact (text: string): Json {
+  if (!isExactJson(exactJson)) throw new Error('this engine cannot keep the digits of numbers')
+  const json = exactJson
+  return json.parse(text, (_name, value, { source }) =>
+    typeof value === 'number' && source !== undefined && String(value) !== source ? json.rawJSON(source) : value) as Json
+}

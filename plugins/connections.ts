@@ -1,0 +1,179 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Clock } from '../src/core/clock.ts'
+import { plainAddress, sourceOf, type ClientAddress } from './client-address.ts'
+import { standIns, watchListVerb, type ListVerb, type RewrittenVerb } from './list-verb.ts'
+
+/** Bounds on connections. */
+export interface ConnectionLimits {
+  /** Open connections together (SEC-297). */
+  readonly connectionsMax: number
+  /** Open connections from one source; trusted proxies are exempt. */
+  readonly connectionsPerSourceMax: number
+  /** How long a client may take none of an answer's bytes before it is cut off (SEC-288). */
+  readonly writeStallMs: number
+}
+
+/** Why something of the transport was refused without there being a request to audit (SEC-259). */
+export type TransportRefusal =
+  | 'malformed' | 'headers_too_large' | 'timeout' | 'tls' | 'reset' | 'too_many_connections' | 'too_many_from_source' | 'unread_answer'
+
+/** One kind of refusal so far: how often, and who came last. */
+export interface RefusalCount { readonly count: number, readonly lastAddress: string, readonly lastAtMs: number }
+
+/** What is known of a connection. */
+export interface Connection {
+  readonly address: string
+  readonly port: number
+  /** The method that the client sent, stand-ins undone. */
+  methodOf (request: IncomingMessage): string
+}
+
+/** The connections of a server. */
+export interface Connections {
+  of (request: IncomingMessage): Connection
+  readonly refusals: ReadonlyMap<TransportRefusal, RefusalCount>
+  readonly open: () => number
+  /** Cuts a client off that does not read its answer; call once the answer is handed over. */
+  guardAnswer (response: ServerResponse): void
+  /** Starts watching a server; plain and TLS servers alike. */
+  watch (server: Server, event: 'connection' | 'secureConnection'): void
+}
+
+interface State extends Connection {
+  readonly listVerb: ListVerb
+  verb: RewrittenVerb | null
+  verbOf: IncomingMessage | null
+  answersOwed: number
+  /** What to say, once the answers owed are out, about bytes that were no request. */
+  farewell: string | null
+}
+
+const unknownConnection: Connection = { address: '', port: 0, methodOf: (request) => request.method ?? '' }
+
+function farewellFor (status: string): string {
+  const body = '{"errors":[]}'
+  return `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+}
+
+const farewells: Readonly<Record<'malformed' | 'headers_too_large' | 'timeout', string>> = {
+  malformed: farewellFor('400 Bad Request'),
+  headers_too_large: farewellFor('431 Request Header Fields Too Large'),
+  timeout: farewellFor('408 Request Timeout')
+}
+
+function reasonOf (error: Error): TransportRefusal {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (code === 'HPE_HEADER_OVERFLOW') return 'headers_too_large'
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'timeout'
+  if (code.startsWith('HPE_')) return 'malformed'
+  return code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : 'tls'
+}
+
+/** Keeps the connections of a server within bounds, knows their clients, and lets LIST and HELP through. */
+export function createConnections ({ limits, clientAddress, clock }: {
+  limits: ConnectionLimits, clientAddress: ClientAddress, clock: Clock
+}): Connections {
+  const states = new WeakMap<Socket, State>()
+  const perSource = new Map<string, number>()
+  const refusals = new Map<TransportRefusal, RefusalCount>()
+  let open = 0
+
+  function refuse (reason: TransportRefusal, address: string): void {
+    refusals.set(reason, { count: (refusals.get(reason)?.count ?? 0) + 1, lastAddress: address, lastAtMs: clock.now() })
+  }
+
+  /** Counts a new TCP connection, or drops it. Runs before TLS begins. */
+  function admit (socket: Socket): void {
+    const address = plainAddress(socket.remoteAddress ?? '')
+    const source = clientAddress.isTrusted(address) ? null : sourceOf(address)
+    const ofSource = source === null ? 0 : perSource.get(source) ?? 0
+    if (open >= limits.connectionsMax || ofSource >= limits.connectionsPerSourceMax) {
+      refuse(open >= limits.connectionsMax ? 'too_many_connections' : 'too_many_from_source', address)
+      socket.destroy()
+      return
+    }
+    open++
+    if (source !== null) perSource.set(source, ofSource + 1)
+    socket.once('close', () => {
+      open--
+      if (source === null) return
+      const left = (perSource.get(source) ?? 1) - 1
+      if (left === 0) perSource.delete(source)
+      else perSource.set(source, left)
+    })
+  }
+
+  function begin (socket: Socket): void {
+    if (socket.destroyed) return
+    const state: State = {
+      address: plainAddress(socket.remoteAddress ?? ''),
+      port: socket.remotePort ?? 0,
+      listVerb: watchListVerb(socket),
+      verb: null,
+      verbOf: null,
+      answersOwed: 0,
+      farewell: null,
+      methodOf: (request) => {
+        if (state.verbOf === request && state.verb !== null) return state.verb
+        const method = request.method ?? ''
+        return method === standIns.LIST || method === standIns.HELP ? 'OTHER' : method
+      }
+    }
+    states.set(socket, state)
+  }
+
+  function onRequest (request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    const state = states.get(socket)
+    if (state === undefined) return
+    state.verb = state.listVerb.announced(request)
+    state.verbOf = request
+    state.answersOwed++
+    response.once('close', () => {
+      state.answersOwed--
+      if (state.farewell !== null && state.answersOwed === 0) socket.end(state.farewell)
+    })
+  }
+
+  function onClientError (error: Error, socket: Socket): void {
+    const reason = reasonOf(error)
+    const state = states.get(socket)
+    refuse(reason, state?.address ?? plainAddress(socket.remoteAddress ?? ''))
+    if (!socket.writable || reason === 'reset' || reason === 'tls') {
+      socket.destroy()
+      return
+    }
+    const farewell = reason === 'headers_too_large' || reason === 'timeout' ? farewells[reason] : farewells.malformed
+    socket.pause()
+    if (state !== undefined && state.answersOwed > 0 && reason !== 'timeout') state.farewell = farewell
+    else socket.end(farewell, () => socket.destroy())
+  }
+
+  return {
+    of: (request) => states.get(request.socket) ?? unknownConnection,
+    refusals,
+    open: () => open,
+    guardAnswer (response) {
+      const { socket } = response
+      if (socket === null || response.writableFinished || socket.writableLength === 0) return
+      const cut = () => {
+        refuse('unread_answer', states.get(socket)?.address ?? '')
+        socket.destroy()
+      }
+      socket.setTimeout(limits.writeStallMs)
+      response.once('timeout', cut)
+    },
+    watch (server, event) {
+      server.prependListener('connection', admit)
+      server.on(event, begin)
+      server.prependListener('request', onRequest)
+      server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+        onRequest(request, response)
+        response.writeHead(417, ['content-length', '0', 'connection', 'close'])
+        response.end()
+      })
+      server.on('clientError', onClientError)
+    }
+  }
+}
