@@ -114,6 +114,7 @@ interface NewToken {
   readonly ttlSeconds?: number
   readonly runId?: string
   readonly path?: string
+  readonly policies?: readonly string[]
 }
 
 interface NewLease {
@@ -129,6 +130,7 @@ export function createRig ({ store, clock = manualClock(), engine = fakeEngine()
   const names = createTokenNames({ term: () => 1, mac: (term, text) => createHmac('sha256', `key ${term}`).update(text).digest() })
   const tokens = createTokenStore({ store, signer: plainSigner, names })
   const errors: unknown[] = []
+  const texts = new Map<string, string>()
   const ending = createRevocation({
     store,
     nudge: () => {},
@@ -172,7 +174,7 @@ export function createRig ({ store, clock = manualClock(), engine = fakeEngine()
       path: tokenPath,
       mountAccessor: mounts.find((mount) => mount.table === 'auth')?.accessor ?? 'none',
       displayName: 'approle',
-      policies: ['default'],
+      policies: more.policies ?? ['default'],
       metadata: more.runId === undefined ? null : { run_id: more.runId },
       issuedAtMs: clock.now(),
       expiresAtMs: clock.now() + (more.ttlSeconds ?? 86_400) * 1000,
@@ -187,6 +189,7 @@ export function createRig ({ store, clock = manualClock(), engine = fakeEngine()
       role: null,
       renewal: null
     }, clock.now())
+    texts.set(made.token.accessor, made.clientToken)
     return made.token
   }
 
@@ -220,7 +223,10 @@ export function createRig ({ store, clock = manualClock(), engine = fakeEngine()
     return (await leases.sessions(filter, { after: '', limit: 1000 })).sessions
   }
 
-  return { store, clock, engine, mounts, tokens, ending, leases, sweep, errors, token, open, issued, vend, sessionsOf }
+  const textOf = (token: Token) => texts.get(token.accessor) ?? ''
+
+  const acts = { sweep, token, textOf, open, issued, vend, sessionsOf }
+  return { store, clock, engine, mounts, tokens, ending, leases, errors, ...acts }
 }
 
 export type Rig = ReturnType<typeof createRig>
