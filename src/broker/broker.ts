@@ -1,19 +1,17 @@
+import type { AuditAnswer, AuditSubject } from '../audit/entry.ts'
 import type { Clock } from '../core/clock.ts'
-import { BrokerError } from '../core/errors.ts'
 import type { Token } from '../core/model.ts'
 import type { LiveToken } from '../tokens/token-store.ts'
+import { auditSubject, failedAnswer } from './audit-subject.ts'
 import type { Gate, Verdict } from './gate.ts'
 import type { BrokerRequest, BrokerResponse } from './request.ts'
-import type { AnswerView, Settled, Settlement } from './settlement.ts'
+import type { Settled, Settlement } from './settlement.ts'
 
 /** Writes down what is asked and what is answered; both reject when no device could write. */
 export interface AuditTrail {
-  recordRequest (request: BrokerRequest, verdict: Verdict): Promise<void>
-  recordResponse (request: BrokerRequest, verdict: Verdict, answer: Recorded): Promise<void>
+  recordRequest (subject: AuditSubject): Promise<void>
+  recordResponse (subject: AuditSubject, answer: AuditAnswer): Promise<void>
 }
-
-/** What was answered, or why nothing was. */
-export type Recorded = { readonly view: AnswerView } | { readonly error: unknown }
 
 export interface BrokerOptions {
   readonly clock: Clock
@@ -36,16 +34,17 @@ export function createBroker ({ clock, gate, settlement, audit, revokeToken }: B
   }
 
   async function answer (request: BrokerRequest, verdict: Verdict): Promise<BrokerResponse> {
-    await audit.recordRequest(request, verdict)
+    const subject = auditSubject(request, verdict)
+    await audit.recordRequest(subject)
     let settled: Settled
     try {
       settled = await work(verdict)
     } catch (error) {
-      await audit.recordResponse(request, verdict, { error })
+      await audit.recordResponse(subject, failedAnswer(error))
       throw error
     }
     try {
-      await audit.recordResponse(request, verdict, { view: settled.view })
+      await audit.recordResponse(subject, settled.view)
       if (settled.confirm !== null) await settled.confirm()
     } catch (error) {
       if (settled.withdraw !== null) await settled.withdraw()
@@ -75,9 +74,4 @@ export type Broker = ReturnType<typeof createBroker>
 /** The caller's token, where this request was its last use (contract 1.9, step 14). */
 function spentToken (live: LiveToken | null): Token | null {
   return live?.usesLeft === 0 ? live.token : null
-}
-
-/** What is thrown when no audit device could write. */
-export function auditFailed (cause: unknown): BrokerError {
-  return new BrokerError('failed', 'internal error', { cause })
 }

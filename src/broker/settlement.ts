@@ -1,3 +1,4 @@
+import type { AuditAnswer } from '../audit/entry.ts'
 import { CredentialUncertain, type Call, type Issued, type Login, type Outcome } from '../core/backend.ts'
 import { BrokerError, invalidRequest, notFound } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -11,19 +12,10 @@ import type { Work } from './gate.ts'
 import type { LeaseKeeper, OpenLease, Wrapper } from './parts.ts'
 import type { BrokerResponse } from './request.ts'
 
-/** What an answer holds, for the audit log. */
-export interface AnswerView {
-  readonly data?: JsonObject | null
-  readonly auth?: JsonObject | null
-  readonly leaseId?: string
-  readonly wrapInfo?: JsonObject | null
-  readonly warnings?: readonly string[]
-}
-
 /** An answer that is ready and not given yet. */
 export interface Settled {
   readonly response: BrokerResponse
-  readonly view: AnswerView
+  readonly view: AuditAnswer
   /** Makes true what the answer says; runs after the answer was audited. null: nothing is left to do. */
   readonly confirm: (() => Promise<void>) | null
   /** Takes back what must not outlive an answer that is never given. null: nothing was made. */
@@ -41,7 +33,7 @@ export interface SettlementOptions {
 /** A body that may still be wrapped. */
 interface Draft {
   readonly json: string
-  readonly view: AnswerView
+  readonly view: AuditAnswer
   readonly as?: 'accepted' | 'absent'
   readonly wrappedAccessor?: string | null
   readonly confirm?: () => Promise<void>

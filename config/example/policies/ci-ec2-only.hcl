@@ -1,0 +1,17 @@
+# A CI run may fetch credentials of the role ec2-only, and end what it fetched.
+path "aws/creds/ec2-only" {
+  capabilities = ["read", "update"]
+}
+
+path "aws/sts/ec2-only" {
+  capabilities = ["read", "update"]
+}
+
+path "sys/leases/revoke" {
+  capabilities = ["update"]
+}
+
+# terraform-provider-vault makes a short-lived child of the token it is given.
+path "auth/token/create" {
+  capabilities = ["update"]
+}
