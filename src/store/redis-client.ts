@@ -79,6 +79,12 @@ export function defineScripts (client: RedisClient): RedisScripts {
     return call
   }
 
+  // A pipeline knows the scripts there were when its tick began: one that is defined later, with a
+  // pipeline open, shifts the answers of all the others.
+  for (let records = 1; records <= 256; records++) script(`commit${records}`, records + COMMIT_KEYS, COMMIT)
+  for (let records = 1; records <= 50; records++) script(`claim${records}`, records + 1, CLAIM)
+  script('time1', 1, TIME)
+
   return {
     commit: (records) => script(`commit${records}`, records + COMMIT_KEYS, COMMIT),
     claim: (records) => script(`claim${records}`, records + 1, CLAIM),
