@@ -155,7 +155,6 @@ export function createRevocation ({ store, clock, engines, holdMs }: RevocationO
       if (nowMs >= record.endsAtMs) return { op: 'delete', key: leaseKey(record.id), expect: stamp }
       return putLease(record, { expect: stamp, dueAtMs: record.endsAtMs })
     }
-    if (record.state === 'irrevocable') return putLease(record, { expect: stamp, dueAtMs: null })
     if (record.state === 'pending') {
       const deadlineMs = record.issuedAtMs + pendingMs
       if (nowMs < deadlineMs) return putLease(record, { expect: stamp, dueAtMs: deadlineMs })
