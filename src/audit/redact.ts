@@ -1,0 +1,118 @@
+import type { Json, JsonObject } from '../core/json.ts'
+import type { Hash } from './hasher.ts'
+import { isTimestamp, quote } from './text.ts'
+
+/** What decides how much of a value stands in clear. */
+export interface Redaction {
+  readonly hash: Hash
+  /** Names of our own API: as keys they stand in clear. */
+  readonly names: ReadonlySet<string>
+  /** Keys below which numbers and booleans are hidden too. */
+  readonly secretKeys: ReadonlySet<string> | 'all'
+  /** Keys whose values the mount's operator wants in clear. */
+  readonly clearKeys: readonly string[]
+}
+
+/** Deepest nesting; the transport allows less. */
+const depthMax = 100
+/** Most keys and values that are hidden one by one. */
+const membersMax = 1000
+/** Values that no setting shows. */
+const neverClear = new Set(['client_token', 'token', 'secret_id', 'accessor', 'wrapped_accessor'])
+
+/** An object or list that is being written. */
+interface Frame {
+  /** null for a list. */
+  readonly keys: readonly string[] | null
+  readonly values: readonly Json[]
+  readonly secret: boolean
+  readonly clear: boolean
+  at: number
+}
+
+/** What a key makes of its value. */
+interface Shown { readonly text: string, readonly secret: boolean, readonly clear: boolean }
+
+/**
+ * The JSON text of some data with every text in it hidden (contract 8, CRY-030): keys that are not
+ * names of our own API are hidden as well, and so are numbers and booleans under a key that is
+ * secret or not ours. Large data become one hash and a length (SEC-283).
+ *
+ * Walks with a stack of its own. @throws RangeError when the data are nested too deeply: who cannot
+ * write the entry has to refuse the request (SEC-263).
+ */
+export function redact (data: JsonObject, redaction: Redaction): string {
+  const { hash } = redaction
+  const frames: Frame[] = [frameOf(data, redaction.secretKeys === 'all', false)]
+  let text = '{'
+  let members = 0
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    if (frame.at === frame.values.length) {
+      text += frame.keys === null ? ']' : '}'
+      frames.pop()
+      continue
+    }
+    if (++members > membersMax) return digest(data, hash)
+    const value = frame.values[frame.at] ?? null
+    const shown = frame.keys === null ? frame : showKey(frame.keys[frame.at] ?? '', frame.secret, redaction)
+    text += frame.at > 0 ? ',' : ''
+    text += 'text' in shown ? shown.text : ''
+    frame.at++
+    if (typeof value === 'object' && value !== null) {
+      if (frames.length > depthMax) throw new RangeError('data are nested too deeply for the audit log')
+      text += isList(value) ? '[' : '{'
+      frames.push(frameOf(value, shown.secret, shown.clear))
+    } else {
+      text += shown.clear ? plain(value) : hidden(value, shown.secret, hash)
+    }
+  }
+  return text
+}
+
+/** A list under a key in clear is in clear; an object under it is not. */
+function frameOf (value: JsonObject | readonly Json[], secret: boolean, clear: boolean): Frame {
+  return isList(value)
+    ? { keys: null, values: value, secret, clear, at: 0 }
+    : { keys: Object.keys(value), values: Object.values(value), secret, clear: false, at: 0 }
+}
+
+function showKey (key: string, secret: boolean, { hash, names, secretKeys, clearKeys }: Redaction): Shown {
+  if (clearKeys.includes(key) && !neverClear.has(key)) return { text: `${quote(key)}:`, secret, clear: true }
+  const own = names.has(key)
+  return {
+    text: `"${own ? key : hash(key)}":`,
+    secret: secret || !own || (secretKeys !== 'all' && secretKeys.has(key)),
+    clear: false
+  }
+}
+
+/** Texts of some data that are not names of our own, keys included: what no sentence may repeat. The first thousand. */
+export function textsOf (data: JsonObject, names: ReadonlySet<string>): string[] {
+  const texts: string[] = []
+  const open: Json[] = [data]
+  for (let value = open.pop(); value !== undefined && texts.length < membersMax; value = open.pop()) {
+    if (typeof value === 'string') texts.push(value)
+    if (typeof value !== 'object' || value === null) continue
+    if (!isList(value)) texts.push(...Object.keys(value).filter((key) => !names.has(key)).slice(0, membersMax))
+    open.push(...(isList(value) ? value : Object.values(value)).slice(0, membersMax))
+  }
+  return texts
+}
+
+function isList (value: JsonObject | readonly Json[]): value is readonly Json[] {
+  return Array.isArray(value)
+}
+
+function plain (value: string | number | boolean | null): string {
+  return typeof value === 'string' ? quote(value) : String(value)
+}
+
+function hidden (value: string | number | boolean | null, secret: boolean, hash: Hash): string {
+  if (typeof value === 'string') return isTimestamp(value) && !secret ? `"${value}"` : `"${hash(value)}"`
+  return value === null || !secret ? String(value) : `"${hash(String(value))}"`
+}
+
+function digest (data: JsonObject, hash: Hash): string {
+  const text = JSON.stringify(data)
+  return `{"digest":"${hash(text)}","bytes":${Buffer.byteLength(text)}}`
+}
