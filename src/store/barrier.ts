@@ -94,6 +94,7 @@ function createSealer (keyring: Keyring, sealsMax: number) {
     }
     seals += 1
     const { key, usesMax = 0, stamp = drawStamp() } = change
+    if (!(change.value instanceof Uint8Array)) throw new TypeError('a value is bytes')
     const purpose = purposeOf(key)
     const term = keyring.activeTerm(purpose)
     const header = Buffer.allocUnsafe(HEADER_BYTES)

@@ -42,7 +42,7 @@ export function createMemoryStore (): Store {
         stamp: change.stamp ?? drawStamp(),
         used: record?.used ?? 0,
         usesMax: change.usesMax ?? 0,
-        names: change.names === undefined ? [] : [...change.names],
+        names: [...new Set(change.names)],
         dueAtMs: change.dueAtMs ?? null
       })
     } else if (change.op === 'delete') {
