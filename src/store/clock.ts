@@ -4,6 +4,8 @@ import { key, StoreConflict, StoreUnknown, SYS, type Stamp, type Store } from '.
 
 const MARK = key(SYS, 'clock')
 const MARK_EVERY_MS = 5000
+/** Part of the time that passes by which a clock that is ahead goes slower. */
+const SLEW = 0.01
 
 /** The store's time, as brokers share it. */
 export interface StoreClock extends Clock {
@@ -17,13 +19,15 @@ export interface StoreClock extends Clock {
 /**
  * A clock that runs by the monotonic clock of this process from the store's time, and never goes
  * back, even when the store's clock does and the process starts again: the highest time that was
- * seen is kept in the store (FLT-060). The step that a restart can repeat is at most 5 s.
+ * seen is kept in the store (FLT-060). The step that a restart can repeat is at most 5 s. While it
+ * is ahead of the store it goes on, by a hundredth slower, so that what is to end still ends.
  *
  * @throws StoreUnavailable when the store cannot be read.
  */
 export async function openStoreClock ({ store }: { readonly store: Store }): Promise<StoreClock> {
-  let offsetMs = 0
+  let offsetMs = Number.NEGATIVE_INFINITY
   let highestMs = 0
+  let followedMs = performance.now()
   let markedMs = Number.NEGATIVE_INFINITY
 
   function now (): number {
@@ -33,18 +37,19 @@ export async function openStoreClock ({ store }: { readonly store: Store }): Pro
   }
 
   async function follow () {
-    const report = await store.inspect()
-    offsetMs = report.clockOffsetMs
-    const startedMs = performance.now()
-    if (startedMs - markedMs < MARK_EVERY_MS) return
+    const { clockOffsetMs } = await store.inspect()
+    const nowMs = performance.now()
+    offsetMs = Math.max(clockOffsetMs, offsetMs - SLEW * (nowMs - followedMs))
+    followedMs = nowMs
+    if (nowMs - markedMs < MARK_EVERY_MS) return
     await mark()
-    markedMs = startedMs
+    markedMs = nowMs
   }
 
   /** Raises the mark, or this clock to the mark; another broker's newer mark is as good as ours. */
   async function mark () {
     const { atMs, stamp } = await readMark()
-    if (atMs > highestMs) highestMs = atMs
+    offsetMs = Math.max(offsetMs, atMs - performance.now())
     const nowMs = now()
     if (nowMs <= atMs) return
     const value = Buffer.from(String(nowMs))

@@ -139,7 +139,7 @@ function parseRecord (entry: Entry): KeyringRecord {
 
 function parseJson (text: string): Record<string, unknown> {
   try {
-    return JSON.parse(text) as Record<string, unknown>
+    return { ...JSON.parse(text) as object }
   } catch (error) {
     throw new Error('the keyring of the store is damaged', { cause: error })
   }
