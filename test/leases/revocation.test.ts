@@ -54,6 +54,33 @@ for (const [kind, openStore] of Object.entries(stores)) {
       t.equal(rig.engine.revoked.length, 1, 'its effect is once')
     })
 
+    t.test('a lease that is confirmed while it is being ended is ended as confirmed, and the others with it', async (t) => {
+      const rig = createRig({ store: openStore(t) })
+      const token = await rig.token()
+      const ids = [await rig.vend(token), await rig.vend(token)]
+      const open = await rig.open(token)
+      const { revoke } = rig.engine.engines
+      rig.engine.engines.revoke = async (lease, nowMs) => {
+        if (lease.state === 'pending') await open.confirm(rig.issued(open.lease))
+        return revoke(lease, nowMs)
+      }
+      await rig.leases.endOf(token.accessor)
+      const sessions = await rig.sessionsOf()
+      t.strictSame(sessions.map(({ state }) => state), ['revoked', 'revoked', 'revoked'])
+      t.strictSame(sessions.map(({ leaseId }) => leaseId).sort(), [...ids, open.wireId].sort())
+      t.ok(sessions.every(({ accessKeyId }) => accessKeyId !== null), 'what the confirmation wrote is kept')
+    })
+
+    t.test('a lease past its end is gone, whether or not the sweep came by', async (t) => {
+      const rig = createRig({ store: openStore(t) })
+      const id = await rig.vend(await rig.token())
+      rig.clock.advance(3599)
+      t.ok(await rig.leases.lookUp(id))
+      rig.clock.advance(1)
+      t.equal(await rig.leases.lookUp(id), null)
+      t.strictSame(await rig.sessionsOf(), [])
+    })
+
     t.test('what an engine withdrew leaves no record', async (t) => {
       const rig = createRig({ store: openStore(t), engine: fakeEngine('revoked') })
       const id = await rig.vend(await rig.token(), { renewable: true, ttlSecondsMax: 7200 })
