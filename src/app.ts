@@ -1,0 +1,243 @@
+import { createHmac, createSecretKey, hkdfSync } from 'node:crypto'
+import path from 'node:path'
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.ts'
+import { createHttpServer, type HttpServer } from '../plugins/http-server.ts'
+import { createTokenSigner } from '../plugins/jwt.ts'
+import { createScheduler } from '../plugins/scheduler.ts'
+import { registerStatus } from '../plugins/status.ts'
+import { openTls, type TlsFiles } from '../plugins/tls.ts'
+import { openAudit, type Audit } from './audit/audit.ts'
+import { openFileDevice } from './audit/file-device.ts'
+import { openStdoutDevice } from './audit/stdout-device.ts'
+import { createBackends } from './backends.ts'
+import { createBroker, type Broker } from './broker/broker.ts'
+import { createGate } from './broker/gate.ts'
+import { createSettlement } from './broker/settlement.ts'
+import { createSweeper, type DueHandler } from './broker/sweep.ts'
+import type { Clock } from './core/clock.ts'
+import { createRevision } from './core/revision.ts'
+import { createLeases } from './leases/lease-manager.ts'
+import { createMountTable, plainConfig, type MountTable } from './mounts/mount-table.ts'
+import type { OpenStore } from './open-store.ts'
+import { createPolicyStore } from './policies/policy-store.ts'
+import { lengthPrefixed, open, seal } from './store/seal.ts'
+import { createUnmount } from './system/unmount.ts'
+import { createRevocation, type Revocation } from './tokens/revocation.ts'
+import { createTokenNames } from './tokens/token-names.ts'
+import { createTokenStore, type TokenStore } from './tokens/token-store.ts'
+import { apiVersion, buildDate } from './version.ts'
+import { removeHeld } from './wrapping/held.ts'
+import { createWrapping, type AnswerCipher } from './wrapping/wrapping.ts'
+
+export interface AppOptions {
+  readonly config: Config
+  readonly logger: Logger
+  readonly opened: OpenStore
+}
+
+/** A broker that is put together and does not listen yet. */
+export interface App {
+  readonly broker: Broker
+  readonly tokens: TokenStore
+  readonly mounts: MountTable
+  readonly revocation: Revocation
+  readonly clock: Clock
+  readonly http: HttpServer
+  /** Listens, and begins the work that nobody asks for. Answers the URL. */
+  listen (): Promise<string>
+  /** Opens log files and certificates again; what fails is logged and the former stay in use. */
+  reload (): Promise<void>
+  /** Stops accepting, answers what is in flight, flushes the audit log, lets go of the store. */
+  close (deadlineMs: number): Promise<void>
+}
+
+/** Puts the parts together; the only file that knows them all. */
+export async function createApp ({ config, logger, opened }: AppOptions): Promise<App> {
+  const { store, keyring, clock } = opened
+  const systemTtls = {
+    ttlSecondsDefault: config.leaseTtlSeconds ?? 0,
+    ttlSecondsMax: config.leaseTtlSecondsMax ?? 0
+  }
+  const revision = createRevision({ store })
+  const policies = createPolicyStore({ store, revision, clock })
+  const mounts = createMountTable({ store, revision, systemTtls })
+  revision.follow(() => mounts.load())
+  await policies.load()
+  await mounts.load()
+
+  const signer = createTokenSigner(() => keyring)
+  const names = createTokenNames({
+    term: signer.term,
+    mac: (term, text) => createHmac('sha256', keyring.purposeKey(term, 'token')).update(text).digest()
+  })
+  const tokens = createTokenStore({ store, signer, names })
+  const nudge = () => sweeper.nudge()
+  const revocation = createRevocation({
+    store,
+    nudge,
+    endBelongings: async (accessor) => {
+      await leases.endOf(accessor)
+      await removeHeld(store, accessor)
+    }
+  })
+  const leases = createLeases({
+    store,
+    clock,
+    nudge,
+    mounts,
+    tokens: { findByAccessor: tokens.findByAccessor, revoke: revocation.revoke },
+    engines: {
+      revoke: (lease, nowMs) => backends.engineOf(lease.mountAccessor).revoke(lease, nowMs),
+      renew: (lease, ttlSeconds, nowMs) => backends.engineOf(lease.mountAccessor).renew(lease, ttlSeconds, nowMs)
+    }
+  })
+  const wrapping = createWrapping({
+    store,
+    cipher: createAnswerCipher(keyring.clusterId),
+    tokens: { create: tokens.create, identify: tokens.identify, revoke: revocation.revoke }
+  })
+  const unmounting = createUnmount({ store, mounts, endMount: leases.endMount })
+  const backends = createBackends({
+    config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
+    unmount: unmounting.unmount,
+    nudge,
+    audit: () => audit
+  })
+  const audit = await openAuditLog(config, opened, backends.fieldNames)
+  const sweeper = createSweeper({
+    store,
+    clock,
+    handlers: new Map<string, DueHandler>([
+      ...leases.handlers,
+      ...backends.dueHandlers,
+      ['token', revocation.expire],
+      ['dying', revocation.bury],
+      ['unmount', unmounting.finish]
+    ]),
+    onError: (kind, error) => logger.error({ kind, err: error }, 'due work failed and will be done again')
+  })
+  const gate = createGate({ mounts, backends: backends.find, tokens, aclFor: policies.aclFor })
+  const settlement = createSettlement({
+    tokens, leases, wrapper: wrapping, revokeToken: revocation.revoke, now: () => clock.now()
+  })
+  const broker = createBroker({ clock, gate, settlement, audit, revokeToken: revocation.revoke })
+  await mountBuiltIns(mounts)
+
+  const tls = openTlsFiles(config)
+  const http = createHttpServer({
+    broker,
+    clock,
+    logger,
+    trustedProxies: config.trustedProxies ?? [],
+    isPublic: (target) => isPublicPath(target, mounts, backends.find),
+    isOurs: (clientToken) => !clientToken.includes('.') || signer.verify(clientToken, clock.now()) !== null,
+    ...(tls !== null && { tls })
+  })
+  registerStatus(http.app, {
+    version: apiVersion,
+    buildDate,
+    clusterName: config.clusterName ?? '',
+    clusterId: keyring.clusterId,
+    storageType: opened.storageType,
+    now: () => clock.now()
+  })
+  const scheduler = createScheduler({
+    logger,
+    everyMs: [
+      { name: 'follow the revision', periodMs: 500, run: () => revision.poll() },
+      { name: 'follow the store\'s time', periodMs: 1000, run: () => clock.follow() },
+      { name: 'look after audit files', periodMs: 2000, run: () => audit.check() }
+    ],
+    cron: [{ name: 'sweep', expression: '* * * * * *', run: async () => { await sweeper.sweep() } }]
+  })
+
+  return {
+    broker,
+    tokens,
+    mounts,
+    revocation,
+    clock,
+    http,
+    async listen () {
+      const { host, port } = config.listen ?? { host: '127.0.0.1', port: 8200 }
+      const address = await http.app.listen({ host, port })
+      scheduler.start()
+      void opened.check().then((damage) => {
+        if (damage.length > 0) logger.error({ damage }, 'the store is damaged')
+      }, (error: unknown) => logger.error({ err: error }, 'the store could not be checked'))
+      return address
+    },
+    async reload () {
+      await audit.reopen()
+      const failure = tls?.reload() ?? null
+      if (failure !== null) logger.error({ err: failure }, 'TLS files were not reloaded')
+      else logger.info('log files and certificates were opened again')
+    },
+    async close (deadlineMs) {
+      await http.stop(deadlineMs)
+      await scheduler.stop()
+      await sweeper.stop()
+      backends.close()
+      await audit.close()
+      await store.close()
+    }
+  }
+}
+
+/** The mounts that every broker has. */
+async function mountBuiltIns (mounts: MountTable): Promise<void> {
+  const builtIns = [
+    { table: 'auth', path: 'token', type: 'token', description: 'token based credentials' },
+    { table: 'secret', path: 'sys', type: 'system', description: 'system endpoints used for control, policy and debugging' },
+    { table: 'secret', path: 'cubbyhole', type: 'cubbyhole', description: 'per-token private secret storage' }
+  ] as const
+  for (const mount of builtIns) {
+    if (mounts.find(mount.table, mount.path) !== null) continue
+    const whole = { ...mount, options: null, config: plainConfig, local: mount.type === 'cubbyhole', sealWrap: false }
+    await mounts.enable(whole).catch((error: unknown) => {
+      // Another broker of a first start was quicker.
+      if (mounts.find(mount.table, mount.path) === null) throw error
+    })
+  }
+}
+
+async function openAuditLog (config: Config, { store, clock }: OpenStore, names: Iterable<string>): Promise<Audit> {
+  const file = config.auditFile ?? ''
+  const device = file === 'stdout'
+    ? openStdoutDevice({ name: 'stdout', fd: 1 })
+    : openFileDevice({
+        name: 'file',
+        filePath: file === '' ? path.resolve(config.dataDir ?? '', 'audit.log') : path.resolve(file),
+        sync: config.auditSync === 'group' ? 'group' : 'none'
+      })
+  return openAudit({ devices: [device], store, clock, names })
+}
+
+function openTlsFiles (config: Config): TlsFiles | null {
+  const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = config
+  if (tlsCertFile === null || tlsKeyFile === null) return null
+  return openTls({
+    certificateFile: tlsCertFile,
+    keyFile: tlsKeyFile,
+    ...(tlsClientCaFile !== null && { clientCaFile: tlsClientCaFile })
+  })
+}
+
+/** Whether a path is served without a token, so that its body is bounded more tightly (SEC-285). */
+function isPublicPath (target: string, mounts: MountTable, find: ReturnType<typeof createBackends>['find']): boolean {
+  const resolved = mounts.resolve(target)
+  if (resolved === null) return false
+  return find(resolved.mount.type)?.table.match(resolved.rest, 'write')?.operation?.access === 'public'
+}
+
+/** Keys for wrapped answers, each made of its wrapping token's secret name; store and master key do not lead to it. */
+function createAnswerCipher (clusterId: string): AnswerCipher {
+  const keyOf = (name: string) =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', name, clusterId, 'latchkey/v1 wrapped answer', 32)))
+  const context = (accessor: string) => lengthPrefixed(['latchkey/wrap/v1', clusterId, accessor])
+  return {
+    seal: (name, accessor, plain) => seal(keyOf(name), plain, context(accessor)),
+    open: (name, accessor, sealed) => open(keyOf(name), sealed, context(accessor))
+  }
+}
