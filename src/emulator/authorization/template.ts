@@ -49,16 +49,16 @@ export function isFixed (template: Template): boolean {
 export function fillTemplate (
   template: Template, context: RequestContext, wildcards: boolean
 ): Glob | null {
-  const glob: number[] = []
+  let glob: Glob = []
   for (const part of template) {
     if (part.kind === 'variable') {
       const values = context.get(part.key) ?? []
       const [only = ''] = values
       const value = values.length > 1 ? null : only === '' ? part.fallback : only
       if (value === null) return null
-      glob.push(...globOf(value, false))
+      glob = glob.concat(globOf(value, false))
     } else {
-      glob.push(...globOf(part.text, wildcards && part.kind === 'text'))
+      glob = glob.concat(globOf(part.text, wildcards && part.kind === 'text'))
     }
   }
   return glob

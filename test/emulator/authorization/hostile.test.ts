@@ -98,6 +98,19 @@ t.test('deep nesting is refused and does not exhaust the stack', async (t) => {
   }
 })
 
+t.test('a value as long as a request allows is compared like any other', async (t) => {
+  const long = 'a"\\'.repeat(131_072 / 3)
+  const document = policyOf('identity', {
+    Effect: 'Allow', Action: '*', Resource: '*', Condition: { StringLike: { 'aws:x': [long, '${aws:y}*'] } }
+  })
+  const allowed = (x: string): boolean => decide({
+    action: 'a:b', resource: '*', context: contextOf({ 'aws:x': x, 'aws:y': `${long}b` }), identity: [document], boundary: null, session: null
+  }).allowed
+  t.ok(allowed(long))
+  t.ok(allowed(`${long}bc`))
+  t.notOk(allowed(`${long}c`))
+})
+
 t.test('names of JavaScript itself are only names', async (t) => {
   const text = '{"Version":"2012-10-17","__proto__":{"Statement":[]},"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
   t.equal(tryParse(text, 'identity'), null)
