@@ -89,7 +89,7 @@ export function createApi (options: ApiOptions): Serve {
     const address = clientAddress.find(connection.address, headers.forwardedFor)
     const parsed = parseTarget(rawTarget)
     const target = parsed instanceof BrokerError ? nowhere : parsed
-    const methodName = connection.methodOf(request)
+    const methodName = connections.methodOf(request)
     const method = methods.get(methodName) ?? otherMethod
     const intent = target.query === noQuery ? method : readSwitches(method, methodName === 'GET', target.query)
     const refusal = headers.refusal ?? firstError(address, parsed, intent) ??
@@ -167,7 +167,7 @@ export function createApi (options: ApiOptions): Serve {
     connections.guardAnswer(response)
   }
 
-  return function serve (request, response, target) {
+  function start (request: IncomingMessage, response: ServerResponse, target: string): void {
     if (options.isStopping() || request.httpVersionMinor === 0) response.shouldKeepAlive = false
     const exchange = understand(request, response, target)
     const { verb, refusal } = exchange.asked
@@ -178,6 +178,8 @@ export function createApi (options: ApiOptions): Serve {
       ask(exchange)
     }
   }
+
+  return (request, response, target) => connections.inTurn(request, () => start(request, response, target))
 }
 
 function firstError (...values: readonly unknown[]): BrokerError | null {

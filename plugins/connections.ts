@@ -25,31 +25,34 @@ export interface RefusalCount { readonly count: number, readonly lastAddress: st
 export interface Connection {
   readonly address: string
   readonly port: number
-  /** The method that the client sent, stand-ins undone. */
-  methodOf (request: IncomingMessage): string
 }
 
 /** The connections of a server. */
 export interface Connections {
   of (request: IncomingMessage): Connection
+  /** The method that the client sent, stand-ins undone. */
+  methodOf (request: IncomingMessage): string
   readonly refusals: ReadonlyMap<TransportRefusal, RefusalCount>
   readonly open: () => number
   /** Cuts a client off that does not read its answer; call once the answer is handed over. */
   guardAnswer (response: ServerResponse): void
-  /** Starts watching a server; plain and TLS servers alike. */
+  /** What to do when bytes were no request: count, and say so after the answers that are owed. */
+  readonly onClientError: (error: Error, socket: Socket) => void
+  /** Runs `work` once the requests before this one on its connection have been answered (SEC-306). */
+  inTurn (request: IncomingMessage, work: () => void): void
+  /** Starts watching a server; plain and TLS servers alike. Its `clientError` is for `onClientError`. */
   watch (server: Server, event: 'connection' | 'secureConnection'): void
 }
 
 interface State extends Connection {
   readonly listVerb: ListVerb
-  verb: RewrittenVerb | null
-  verbOf: IncomingMessage | null
   answersOwed: number
+  readonly waiting: (() => void)[]
   /** What to say, once the answers owed are out, about bytes that were no request. */
   farewell: string | null
 }
 
-const unknownConnection: Connection = { address: '', port: 0, methodOf: (request) => request.method ?? '' }
+const unknownConnection: Connection = { address: '', port: 0 }
 
 function farewellFor (status: string): string {
   const body = '{"errors":[]}'
@@ -75,6 +78,7 @@ export function createConnections ({ limits, clientAddress, clock }: {
   limits: ConnectionLimits, clientAddress: ClientAddress, clock: Clock
 }): Connections {
   const states = new WeakMap<Socket, State>()
+  const rewritten = new WeakMap<IncomingMessage, RewrittenVerb>()
   const perSource = new Map<string, number>()
   const refusals = new Map<TransportRefusal, RefusalCount>()
   let open = 0
@@ -110,15 +114,9 @@ export function createConnections ({ limits, clientAddress, clock }: {
       address: plainAddress(socket.remoteAddress ?? ''),
       port: socket.remotePort ?? 0,
       listVerb: watchListVerb(socket),
-      verb: null,
-      verbOf: null,
       answersOwed: 0,
-      farewell: null,
-      methodOf: (request) => {
-        if (state.verbOf === request && state.verb !== null) return state.verb
-        const method = request.method ?? ''
-        return method === standIns.LIST || method === standIns.HELP ? 'OTHER' : method
-      }
+      waiting: [],
+      farewell: null
     }
     states.set(socket, state)
   }
@@ -127,11 +125,13 @@ export function createConnections ({ limits, clientAddress, clock }: {
     const { socket } = request
     const state = states.get(socket)
     if (state === undefined) return
-    state.verb = state.listVerb.announced(request)
-    state.verbOf = request
+    const verb = state.listVerb.announced(request)
+    if (verb !== null) rewritten.set(request, verb)
     state.answersOwed++
     response.once('close', () => {
       state.answersOwed--
+      if (socket.destroyed) state.waiting.length = 0
+      state.waiting.shift()?.()
       if (state.farewell !== null && state.answersOwed === 0) socket.end(state.farewell)
     })
   }
@@ -152,8 +152,18 @@ export function createConnections ({ limits, clientAddress, clock }: {
 
   return {
     of: (request) => states.get(request.socket) ?? unknownConnection,
+    methodOf (request) {
+      const method = request.method ?? ''
+      return method === standIns.LIST || method === standIns.HELP ? rewritten.get(request) ?? '' : method
+    },
     refusals,
     open: () => open,
+    onClientError,
+    inTurn (request, work) {
+      const state = states.get(request.socket)
+      if (state === undefined || state.answersOwed <= 1) work()
+      else state.waiting.push(work)
+    },
     guardAnswer (response) {
       const { socket } = response
       if (socket === null || response.writableFinished || socket.writableLength === 0) return
@@ -173,7 +183,6 @@ export function createConnections ({ limits, clientAddress, clock }: {
         response.writeHead(417, ['content-length', '0', 'connection', 'close'])
         response.end()
       })
-      server.on('clientError', onClientError)
     }
   }
 }

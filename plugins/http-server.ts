@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { createServer as createPlainServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { BrokerRequest } from '../src/broker/request.ts'
@@ -9,6 +9,8 @@ import { createApi, type BodyLimits, type Door } from './api.ts'
 import { createClientAddress } from './client-address.ts'
 import { createConnections, type ConnectionLimits, type Connections } from './connections.ts'
 import { logFailure, writeError, type FailureLog } from './errors.ts'
+import { standIns } from './list-verb.ts'
+import { readHeaders } from './request-headers.ts'
 import type { TlsFiles } from './tls.ts'
 
 /** Bounds of the HTTP front. */
@@ -118,6 +120,12 @@ export function createHttpServer (options: HttpServerOptions): HttpServer {
     return server
   }
 
+  /** Holds other routes to the API's rules on HTTP itself; what breaks them is the API's, and audited. */
+  function checkTransport (request: FastifyRequest, reply: FastifyReply, next: () => void): void {
+    if (readHeaders(request.raw).refusal === null) next()
+    else serve(request.raw, reply.raw, request.originalUrl)
+  }
+
   const app = fastify({
     serverFactory: createServer,
     rewriteUrl (request) {
@@ -125,12 +133,18 @@ export function createHttpServer (options: HttpServerOptions): HttpServer {
       const query = target.indexOf('?')
       return exactPaths.has(query === -1 ? target : target.slice(0, query)) ? target : '/v1/-'
     },
+    clientErrorHandler: connections.onClientError,
     genReqId: () => '',
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle'
   })
-  app.addHook('onRoute', ({ url }) => { if (url !== apiRoute) exactPaths.add(url) })
+  app.addHook('onRoute', (route) => {
+    if (route.url === apiRoute) return
+    exactPaths.add(route.url)
+    route.onRequest = [checkTransport, ...[route.onRequest ?? []].flat()]
+  })
+  for (const method of Object.values(standIns)) app.addHttpMethod(method)
   for (const method of app.supportedMethods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   app.setErrorHandler((error, request, reply) => {
     logFailure(options.logger, request.id, error)

@@ -120,10 +120,10 @@ export function parseQuery (text: string, pairsMax: number): Query | BrokerError
     const end = next === -1 ? text.length : next
     if (end > start) {
       if (++pairs > pairsMax) return malformedQuery()
-      const equals = text.indexOf('=', start)
-      const middle = equals === -1 || equals > end ? end : equals
-      const name = decodeText(text.slice(start, middle))
-      const value = decodeText(text.slice(middle + 1, end))
+      const pair = text.slice(start, end)
+      const equals = pair.indexOf('=')
+      const name = decodeText(equals === -1 ? pair : pair.slice(0, equals))
+      const value = equals === -1 ? '' : decodeText(pair.slice(equals + 1))
       if (name === null || value === null) return malformedQuery()
       const former = result[name]
       if (former === undefined) result[name] = value
