@@ -109,8 +109,10 @@ export function createEntryWriter ({ hash, names, index }: EntryWriterOptions): 
       (usesLeft === null ? '}},' : `},"remaining_uses":${usesLeft}},`)
   }
 
-  function dataOf (data: JsonObject, { mount, secretKeys }: AuditSubject, clearKeys: readonly string[] | null): string {
-    return redact(data, { hash, names, secretKeys: mount === null ? 'all' : secretKeys, clearKeys: clearKeys ?? [] })
+  /** Of a request that is refused nobody knows what its data mean. */
+  function dataOf (data: JsonObject, subject: AuditSubject, clearKeys: readonly string[] | null): string {
+    const known = subject.mount !== null && subject.policyResults.allowed
+    return redact(data, { hash, names, secretKeys: known ? subject.secretKeys : 'all', clearKeys: known ? clearKeys ?? [] : [] })
   }
 
   function requestPart (subject: AuditSubject): string {

@@ -17,6 +17,8 @@ export interface Redaction {
 const depthMax = 100
 /** Most keys and values that are hidden one by one. */
 const membersMax = 1000
+/** Keys below which everything is somebody's own: no number or boolean stands in clear there. */
+const ownersKeys = new Set(['data', 'custom_metadata'])
 /** Values that no setting shows. */
 const neverClear = new Set(['client_token', 'token', 'secret_id', 'accessor', 'wrapped_accessor'])
 
@@ -81,7 +83,7 @@ function showKey (key: string, secret: boolean, { hash, names, secretKeys, clear
   const own = names.has(key)
   return {
     text: `"${own ? key : hash(key)}":`,
-    secret: secret || !own || (secretKeys !== 'all' && secretKeys.has(key)),
+    secret: secret || !own || ownersKeys.has(key) || (secretKeys !== 'all' && secretKeys.has(key)),
     clear: false
   }
 }

@@ -4,7 +4,7 @@ import type { AuditDevice, Waiting } from './device.ts'
 
 /** How long a reader may stand still before entries are refused. */
 const deadlineMs = 2000
-/** Bytes that wait for a reader; beyond it entries are refused at once. */
+/** Bytes that may wait for a reader before more entries are refused at once. */
 const pendingBytesMax = 1_048_576
 
 /** Hands bytes over and calls back when the kernel has them. */
@@ -33,22 +33,21 @@ export function openStdoutDevice ({ name, fd }: StdoutDeviceOptions): AuditDevic
     const lines = waiting
     if (lines.length === 0) return
     waiting = []
+    if (pendingBytes > pendingBytesMax) return refuse(lines, new Error('the reader of the audit output is too slow'))
     const text = lines.map(({ line }) => `${line}\n`).join('')
     const bytes = Buffer.byteLength(text)
-    if (pendingBytes + bytes > pendingBytesMax) return refuse(lines, new Error('the reader of the audit output is too slow'))
+    const { promise, resolve } = Promise.withResolvers<void>()
     pendingBytes += bytes
+    underWay.add(promise)
     const timer = setTimeout(() => { refuse(lines, new Error('the audit output was not read in time')) }, deadlineMs)
-    const written = new Promise<void>((resolve) => {
-      sink(text, (error) => {
-        clearTimeout(timer)
-        pendingBytes -= bytes
-        underWay.delete(written)
-        if (error) refuse(lines, error)
-        else for (const each of lines) each.resolve()
-        resolve()
-      })
+    sink(text, (error) => {
+      clearTimeout(timer)
+      pendingBytes -= bytes
+      underWay.delete(promise)
+      if (error) refuse(lines, error)
+      else for (const each of lines) each.resolve()
+      resolve()
     })
-    underWay.add(written)
   }
 
   return {

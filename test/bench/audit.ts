@@ -22,7 +22,10 @@ export async function measureAudit ({ sync, tokens, rounds = 20_000, inFlight = 
   const directory = mkdtempSync(path.join(tmpdir(), 'audit-bench-'))
   const device = openFileDevice({ name: 'file', filePath: path.join(directory, 'audit.log'), sync })
   const audit = await openAudit({ devices: [device], store: createMemoryStore(), clock: Date, names: [] })
-  const callers = Array.from({ length: tokens }, (_, n) => ({ token: tokenOf({ accessor: `4f${String(n).padStart(22, 'x')}` }), text: `eyJ${'a'.repeat(280)}.${n}` }))
+  const callers = Array.from({ length: tokens }, (_, n) => ({
+    token: tokenOf({ accessor: `4f${String(n).padStart(22, 'x')}` }),
+    text: `eyJ${'a'.repeat(280)}.${n}`
+  }))
   const mount = mountOf({ table: 'auth', path: 'token', type: 'token' })
   const lookup = async (n: number): Promise<void> => {
     const { token, text } = callers[n % tokens] ?? { token: tokenOf({}), text: '' }
