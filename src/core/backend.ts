@@ -28,7 +28,7 @@ export interface RequestView {
   readonly bodyText: string | null
 }
 
-/** Effective TTLs of a mount: its own, or the system's. Seconds, never 0. */
+/** Effective TTLs of a mount: its own, or the system's. Seconds, never 0; the default may exceed the maximum, which wins. */
 export interface TtlBounds {
   readonly ttlSecondsDefault: number
   readonly ttlSecondsMax: number

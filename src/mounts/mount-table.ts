@@ -128,11 +128,10 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
     all: (table) => [...mounts.values()]
       .filter((mount) => table === undefined || mount.table === table)
       .sort((a, b) => a.path < b.path ? -1 : 1),
-    ttlBounds ({ config }) {
-      const ttlSecondsMax = config.ttlSecondsMax || systemTtls.ttlSecondsMax
-      const ttlSecondsDefault = Math.min(config.ttlSecondsDefault || systemTtls.ttlSecondsDefault, ttlSecondsMax)
-      return { ttlSecondsDefault, ttlSecondsMax }
-    },
+    ttlBounds: ({ config }) => ({
+      ttlSecondsDefault: config.ttlSecondsDefault || systemTtls.ttlSecondsDefault,
+      ttlSecondsMax: config.ttlSecondsMax || systemTtls.ttlSecondsMax
+    }),
     storeOf ({ accessor }) {
       const known = stores.get(accessor)
       if (known !== undefined) return known

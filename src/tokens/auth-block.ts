@@ -7,7 +7,7 @@ export function authBlock (token: Token, clientToken: string, leaseSeconds: numb
     client_token: clientToken,
     accessor: token.accessor,
     policies: token.policies,
-    token_policies: token.policies,
+    ...(token.policies.length > 0 && { token_policies: token.policies }),
     metadata: token.metadata,
     lease_duration: leaseSeconds,
     renewable: token.renewable,
