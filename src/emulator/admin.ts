@@ -1,5 +1,6 @@
 import type { FaultKind, FaultRequest, Faults } from './faults.ts'
 import type { Incoming } from './http/incoming.ts'
+import { isLoopback } from './http/loopback.ts'
 import type { Identities } from './identities.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { EmulatorClock } from './state/clock.ts'
@@ -54,7 +55,7 @@ export function createAdmin (parts: AdminParts): (request: Incoming) => AdminAns
       const [, first = '', rest = ''] = request.path.slice(adminPrefix.length).split('/')
       const operation = operations[`${request.method} ${first}`]
       if (operation === undefined) throw new AdminError(404, `no such admin operation: ${request.method} ${request.path}`)
-      return { status: 200, body: operation(parseBody(request), new URLSearchParams(request.query), decodeURIComponent(rest)) }
+      return { status: 200, body: operation(parseBody(request), new URLSearchParams(request.query), rest) }
     } catch (error) {
       if (error instanceof AdminError) return { status: error.status, body: { error: error.message } }
       throw error
@@ -66,7 +67,9 @@ function operationsOf (parts: AdminParts): Readonly<Record<string, AdminOperatio
   const { clock, faults, trail, propagation, rateLimit } = parts
   const clockView = () => ({ nowMs: clock.now(), now: new Date(clock.now()).toISOString(), frozen: clock.isFrozen() })
   return {
-    'GET ': () => ({ what: 'an AWS emulator; this is not AWS', clock: clockView(), faults: faults.list().length, trail: trail.count() }),
+    'GET ': () => ({
+      what: 'an AWS emulator; this is not AWS', clock: clockView(), faults: faults.list().length, trail: trail.count()
+    }),
     'GET identities': () => parts.identities(),
     'GET clock': clockView,
     'POST clock': (body) => {
@@ -173,7 +176,9 @@ function parseDelay (body: object): RegionDelay {
 function shownDelays ({ regions, ...all }: PropagationSettings): unknown {
   const shown = ({ delayMs, jitterMs }: RegionDelay) =>
     ({ delayMs: delayMs === Infinity ? 'never' : delayMs, jitterMs })
-  return { ...shown(all), regions: Object.fromEntries(Object.entries(regions).map(([name, one]) => [name, shown(one)])) }
+  return {
+    ...shown(all), regions: Object.fromEntries(Object.entries(regions).map(([name, one]) => [name, shown(one)]))
+  }
 }
 
 function filterOf (query: URLSearchParams) {
@@ -214,9 +219,4 @@ function checkLoopback ({ headers, sourceIp }: Incoming): void {
   if (!isLoopback(sourceIp) || !(isLoopback(host) || host === 'localhost' || host.endsWith('.localhost')) || headers.has('origin')) {
     throw new AdminError(403, 'only for programs on this machine')
   }
-}
-
-/** Whether an address is one that never leaves the machine. */
-export function isLoopback (address: string): boolean {
-  return /^127(?:\.\d{1,3}){3}$/.test(address) || address === '::1' || address === '[::1]'
 }

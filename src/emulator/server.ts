@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
-import { adminPrefix, createAdmin, isLoopback } from './admin.ts'
+import { adminPrefix, createAdmin } from './admin.ts'
 import { createDispatcher } from './dispatch.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { readIncoming, type Incoming } from './http/incoming.ts'
+import { isLoopback } from './http/loopback.ts'
 import { listIdentities, type Identities } from './identities.ts'
 import { createJudge } from './judge.ts'
 import { createRateLimit } from './rate-limit.ts'
@@ -120,7 +121,8 @@ export async function startEmulator (options: EmulatorOptions = {}): Promise<Emu
     await sendOutcome(response, outcome, faultDelayMs, closing.signal)
   }
 
-  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000, maxHeaderSize: 65_536 }, (message, response) => {
+  const limits = { keepAliveTimeout: 75_000, requestTimeout: 60_000, maxHeaderSize: 65_536 }
+  const server = createServer(limits, (message, response) => {
     answer(message, response).catch((error: unknown) => {
       if (!closing.signal.aborted) options.report?.(error)
       response.destroy()

@@ -24,6 +24,12 @@ export function textRule (min: number | undefined, max: number | undefined, patt
   }
 }
 
+/** Whether a text that is no parameter obeys a rule. */
+export function obeys ({ min = 0, max = Infinity, pattern }: TextRule, value: string): boolean {
+  const length = [...value].length
+  return length >= min && length <= max && (pattern === undefined || pattern.test(value))
+}
+
 /** Gathers every violation of a request, so that one refusal names them all. */
 export interface Problems {
   /** The parameter, or null when absent; checked if present. */

@@ -1,27 +1,192 @@
-import type { Operations } from '../call.ts'
+import { AwsError } from '../aws-error.ts'
+import type { Call, Operations } from '../call.ts'
+import { readTexts } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
-import type { Ec2Region } from './ec2-state.ts'
-import type { Ec2Gate } from './query.ts'
+import type { Ec2Region, Subnet } from './ec2-state.ts'
+import { missing, pageOf, passesFilters, readFilters, tagSet, type Ec2Gate, type Facets } from './query.ts'
 
-/** The default network that every account has in every region. */
+/** One kind of thing that can be described. */
+interface Described {
+  readonly id: string
+  readonly facets: Facets
+  readonly tree: Tree
+}
+
+/** How a Describe call is named and answered. */
+interface Kind {
+  readonly idParameter: string
+  readonly set: string
+  readonly notFound: string
+  readonly word: string
+  list (region: Ec2Region, accountId: string): readonly Described[]
+}
+
+const kinds: Readonly<Record<string, Kind>> = {
+  DescribeVpcs: {
+    idParameter: 'VpcId', set: 'vpcSet', notFound: 'InvalidVpcID.NotFound', word: 'vpc', list: (region, accountId) => [vpc(region, accountId)]
+  },
+  DescribeSubnets: {
+    idParameter: 'SubnetId',
+    set: 'subnetSet',
+    notFound: 'InvalidSubnetID.NotFound',
+    word: 'subnet',
+    list: (region, accountId) => region.subnets.map((one) => subnet(one, region, accountId))
+  },
+  DescribeSecurityGroups: {
+    idParameter: 'GroupId', set: 'securityGroupInfo', notFound: 'InvalidGroup.NotFound', word: 'security group', list: (region, accountId) => [securityGroup(region, accountId)]
+  },
+  DescribeAvailabilityZones: {
+    idParameter: 'ZoneName', set: 'availabilityZoneInfo', notFound: 'InvalidParameterValue', word: 'zone', list: (region) => region.subnets.map((one) => zone(one, region))
+  },
+  DescribeRouteTables: {
+    idParameter: 'RouteTableId', set: 'routeTableSet', notFound: 'InvalidRouteTableID.NotFound', word: 'routeTable', list: () => []
+  },
+  DescribeInternetGateways: {
+    idParameter: 'InternetGatewayId', set: 'internetGatewaySet', notFound: 'InvalidInternetGatewayID.NotFound', word: 'internetGateway', list: () => []
+  },
+  DescribeKeyPairs: {
+    idParameter: 'KeyName', set: 'keySet', notFound: 'InvalidKeyPair.NotFound', word: 'key pair', list: () => []
+  }
+}
+
+/** The default network that every account has in every region; it cannot be changed. */
 export function createNetworkOperations (gate: Ec2Gate): Operations {
   return {
-    DescribeVpcs (call) {
+    ...Object.fromEntries(Object.entries(kinds).map(([action, kind]) =>
+      [action, (call: Call) => describe(call, kind, gate)])),
+
+    DescribeVpcAttribute (call) {
       gate.authorize(call)
-      const { account } = call.caller
-      return { result: { vpcSet: [vpcTree(account.ec2.region(call.region), account.id)] } }
+      const region = call.caller.account.ec2.region(call.region)
+      const id = call.params.get('VpcId') ?? ''
+      if (id !== region.vpcId) throw missing('InvalidVpcID.NotFound', 'vpc', [id])
+      const name = call.params.get('Attribute') ?? ''
+      if (!['enableDnsSupport', 'enableDnsHostnames', 'enableNetworkAddressUsageMetrics'].includes(name)) {
+        throw new AwsError(400, 'InvalidParameterValue', `Value (${name.slice(0, 64)}) for parameter attribute is invalid. Unknown attribute.`)
+      }
+      return { result: { vpcId: id, [name]: { value: name !== 'enableNetworkAddressUsageMetrics' } } }
+    },
+
+    DescribeAccountAttributes (call) {
+      gate.authorize(call)
+      const region = call.caller.account.ec2.region(call.region)
+      const all: Readonly<Record<string, string>> = {
+        'supported-platforms': 'VPC', 'default-vpc': region.vpcId, 'max-instances': '20', 'vpc-max-security-groups-per-interface': '5'
+      }
+      const wanted = readTexts(call.params, 'AttributeName')
+      return {
+        result: {
+          accountAttributeSet: Object.entries(all)
+            .filter(([name]) => wanted.length === 0 || wanted.includes(name))
+            .map(([attributeName, attributeValue]) => ({ attributeName, attributeValueSet: [{ attributeValue }] }))
+        }
+      }
     }
   }
 }
 
-function vpcTree (region: Ec2Region, accountId: string): Tree {
+function describe (call: Call, kind: Kind, gate: Ec2Gate) {
+  gate.authorize(call)
+  const { params, caller: { account } } = call
+  const region = account.ec2.region(call.region)
+  const ids = readTexts(params, kind.idParameter)
+  const all = kind.list(region, account.id)
+  const absent = ids.filter((id) => !all.some((one) => one.id === id))
+  if (absent.length > 0) throw missing(kind.notFound, kind.word, absent)
+  const filters = readFilters(params)
+  const found = all.filter(({ id, facets }) =>
+    (ids.length === 0 || ids.includes(id)) && passesFilters(filters, facets, region.tags.get(id) ?? new Map()))
+  const { items, nextToken } = pageOf(params, found)
   return {
-    vpcId: region.vpcId,
-    ownerId: accountId,
-    state: 'available',
-    cidrBlock: region.vpcCidr,
-    dhcpOptionsId: region.dhcpOptionsId,
-    instanceTenancy: 'default',
-    isDefault: true
+    result: {
+      [kind.set]: items.map(({ id, tree }) => ({ ...tree, tagSet: tagSet(region.tags.get(id)) })), nextToken
+    }
+  }
+}
+
+function vpc (region: Ec2Region, accountId: string): Described {
+  const { vpcId, vpcCidr, dhcpOptionsId } = region
+  return {
+    id: vpcId,
+    facets: {
+      'vpc-id': [vpcId], cidr: [vpcCidr], 'cidr-block': [vpcCidr], state: ['available'], isDefault: ['true'], 'is-default': ['true'], 'owner-id': [accountId], 'dhcp-options-id': [dhcpOptionsId]
+    },
+    tree: {
+      vpcId,
+      ownerId: accountId,
+      state: 'available',
+      cidrBlock: vpcCidr,
+      cidrBlockAssociationSet: [{
+        cidrBlock: vpcCidr, associationId: vpcId.replace('vpc-', 'vpc-cidr-assoc-'), cidrBlockState: { state: 'associated' }
+      }],
+      dhcpOptionsId,
+      instanceTenancy: 'default',
+      isDefault: true
+    }
+  }
+}
+
+function subnet (
+  { id, zone: name, zoneId, cidr }: Subnet, { vpcId, name: region }: Ec2Region, accountId: string
+): Described {
+  return {
+    id,
+    facets: {
+      'subnet-id': [id], 'vpc-id': [vpcId], 'availability-zone': [name], 'availability-zone-id': [zoneId], 'cidr-block': [cidr], cidr: [cidr], state: ['available'], 'default-for-az': ['true'], defaultForAz: ['true'], 'owner-id': [accountId]
+    },
+    tree: {
+      subnetId: id,
+      subnetArn: `arn:aws:ec2:${region}:${accountId}:subnet/${id}`,
+      state: 'available',
+      ownerId: accountId,
+      vpcId,
+      cidrBlock: cidr,
+      ipv6CidrBlockAssociationSet: [],
+      availableIpAddressCount: 4091,
+      availabilityZone: name,
+      availabilityZoneId: zoneId,
+      defaultForAz: true,
+      mapPublicIpOnLaunch: true,
+      assignIpv6AddressOnCreation: false
+    }
+  }
+}
+
+function securityGroup ({ securityGroupId, vpcId }: Ec2Region, accountId: string): Described {
+  const everywhere = { itemName: 'item', items: [{ cidrIp: '0.0.0.0/0' }] }
+  return {
+    id: securityGroupId,
+    facets: {
+      'group-id': [securityGroupId], 'group-name': ['default'], 'vpc-id': [vpcId], 'owner-id': [accountId], description: ['default VPC security group']
+    },
+    tree: {
+      ownerId: accountId,
+      groupId: securityGroupId,
+      groupName: 'default',
+      groupDescription: 'default VPC security group',
+      vpcId,
+      ipPermissions: [{ ipProtocol: '-1', groups: [{ groupId: securityGroupId, userId: accountId }] }],
+      ipPermissionsEgress: [{ ipProtocol: '-1', groups: [], ipRanges: everywhere }]
+    }
+  }
+}
+
+function zone ({ zone: name, zoneId }: Subnet, region: Ec2Region): Described {
+  return {
+    id: name,
+    facets: {
+      'zone-name': [name], 'zone-id': [zoneId], 'region-name': [region.name], state: ['available'], 'opt-in-status': ['opt-in-not-required'], 'zone-type': ['availability-zone']
+    },
+    tree: {
+      zoneName: name,
+      zoneId,
+      zoneState: 'available',
+      regionName: region.name,
+      groupName: region.name,
+      networkBorderGroup: region.name,
+      zoneType: 'availability-zone',
+      optInStatus: 'opt-in-not-required',
+      messageSet: []
+    }
   }
 }

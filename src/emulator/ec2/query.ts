@@ -1,5 +1,6 @@
 import { AwsError } from '../aws-error.ts'
 import type { Call } from '../call.ts'
+import { readList, readTexts, type Params } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
 import { reasonOf, type Judge } from '../judge.ts'
 import type { ExtraKeys } from '../request-context.ts'
@@ -15,7 +16,9 @@ export interface Ec2Gate {
   authorize (call: Call, resource?: string, extra?: ExtraKeys): void
 }
 
-export function createEc2Gate ({ judge, vault, random }: { judge: Judge, vault: Vault, random: RandomSource }): Ec2Gate {
+export function createEc2Gate (
+  { judge, vault, random }: { judge: Judge, vault: Vault, random: RandomSource }
+): Ec2Gate {
   return {
     authorize (call, resource, extra = {}) {
       const action = `ec2:${call.action}`
@@ -44,7 +47,87 @@ export function createEc2Gate ({ judge, vault, random }: { judge: Judge, vault: 
   }
 }
 
-/** A page that holds everything: EC2 leaves NextToken out when there is no more. */
-export function whole (name: string, items: readonly Tree[]): Tree {
-  return { [name]: items }
+/** A parameter, where an empty one counts as absent: providers send those. */
+export function given (params: Params, name: string): string | undefined {
+  const value = params.get(name)
+  return value === '' ? undefined : value
+}
+
+/** One `Filter.N`. */
+export interface Filter {
+  readonly name: string
+  readonly values: readonly string[]
+}
+
+export function readFilters (params: Params): readonly Filter[] {
+  return readList(params, 'Filter').map((element) => ({
+    name: element.get('.Name') ?? '', values: readTexts(element, '.Value')
+  }))
+}
+
+/** What a resource has under each filter name; tags are `tag:Name`. */
+export type Facets = Readonly<Record<string, readonly (string | null)[]>>
+
+/**
+ * Whether a resource passes every filter: any value of each, with `*` and `?`.
+ *
+ * @throws AwsError InvalidParameterValue for a filter that does not exist here.
+ */
+export function passesFilters (filters: readonly Filter[], facets: Facets, tags: ReadonlyMap<string, string>): boolean {
+  return filters.every(({ name, values }) => {
+    if (name.startsWith('tag:')) return matchesAny(tags.get(name.slice(4)) ?? null, values)
+    if (name === 'tag-key') return [...tags.keys()].some((key) => matchesAny(key, values))
+    if (!Object.hasOwn(facets, name)) {
+      throw new AwsError(400, 'InvalidParameterValue', `The filter '${name.slice(0, 64)}' is invalid`)
+    }
+    return facets[name]?.some((value) => matchesAny(value, values)) ?? false
+  })
+}
+
+function matchesAny (actual: string | null, values: readonly string[]): boolean {
+  return actual !== null && values.some((value) => matchesWildcard(value, actual))
+}
+
+/** `*` for any run of characters and `?` for one, in time that grows with the product of the lengths. */
+function matchesWildcard (pattern: string, text: string): boolean {
+  let row = [true, ...Array.from(text, () => false)]
+  for (const letter of pattern) {
+    const next = [letter === '*' && row[0] === true]
+    for (let i = 0; i < text.length; i++) {
+      next.push(letter === '*'
+        ? next[i] === true || row[i + 1] === true
+        : row[i] === true && (letter === '?' || letter === text.charAt(i)))
+    }
+    row = next
+  }
+  return row.at(-1) === true
+}
+
+/** One page: MaxResults from NextToken on. */
+export function pageOf<T> (
+  params: Params, items: readonly T[]
+): { readonly items: readonly T[], readonly nextToken: string | undefined } {
+  const max = params.get('MaxResults')
+  const token = params.get('NextToken')
+  const start = token === undefined ? 0 : Number(/^after-(\d{1,9})$/.exec(Buffer.from(token, 'base64url').toString())?.[1] ?? Number.NaN)
+  if (Number.isNaN(start)) throw new AwsError(400, 'InvalidNextToken', 'The provided NextToken is not valid')
+  if (max !== undefined && !/^\d{1,6}$/.test(max)) {
+    throw new AwsError(400, 'InvalidParameterValue', `Value ( ${max.slice(0, 64)} ) for parameter maxResults is invalid.`)
+  }
+  const end = start + (max === undefined ? items.length : Math.max(1, Number(max)))
+  return {
+    items: items.slice(start, end),
+    nextToken: end < items.length ? Buffer.from(`after-${end}`).toString('base64url') : undefined
+  }
+}
+
+export function tagSet (tags: ReadonlyMap<string, string> | undefined): readonly Tree[] {
+  return [...tags ?? []].map(([key, value]) => ({ key, value }))
+}
+
+/** @throws AwsError with the code EC2 has for this kind of id. */
+export function missing (code: string, kind: string, ids: readonly string[]): AwsError {
+  return new AwsError(400, code, ids.length === 1
+    ? `The ${kind} ID '${ids.join()}' does not exist`
+    : `The ${kind} IDs '${ids.join(', ')}' do not exist`)
 }

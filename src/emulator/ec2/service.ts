@@ -5,9 +5,13 @@ import type { Judge } from '../judge.ts'
 import { translated, type Service } from '../service.ts'
 import type { RandomSource } from '../state/random.ts'
 import type { Vault } from '../state/vault.ts'
+import { createAttributeOperations } from './attributes.ts'
+import { createInstanceOperations } from './instances.ts'
 import { createNetworkOperations } from './network.ts'
 import { createEc2Gate } from './query.ts'
 import { createDescribeRegions } from './regions.ts'
+import { createRunInstances } from './run-instances.ts'
+import { createTagOperations } from './tags.ts'
 
 const namespace = 'http://ec2.amazonaws.com/doc/2016-11-15/'
 const style = { item: 'item', milliseconds: true }
@@ -20,7 +24,11 @@ export function createEc2 (parts: { judge: Judge, vault: Vault, random: RandomSo
   const gate = createEc2Gate(parts)
   const operations: Operations = {
     DescribeRegions: createDescribeRegions(gate),
-    ...createNetworkOperations(gate)
+    ...createNetworkOperations(gate),
+    RunInstances: createRunInstances({ ...parts, gate }),
+    ...createInstanceOperations(gate),
+    ...createAttributeOperations(gate),
+    ...createTagOperations(gate)
   }
   return {
     name: 'ec2',

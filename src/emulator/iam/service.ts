@@ -4,7 +4,18 @@ import { queryProtocol, type Service } from '../service.ts'
 import type { RandomSource } from '../state/random.ts'
 import type { Vault } from '../state/vault.ts'
 import type { World } from '../state/world.ts'
-import { createUserOperations } from './users.ts'
+import { createAccountOperations } from './account.ts'
+import { createBoundaryOperations } from './boundaries.ts'
+import { createGroupOperations, createMembershipOperations } from './groups.ts'
+import { createHolderPolicyOperations } from './holder-policies.ts'
+import { createInstanceProfileOperations } from './instance-profiles.ts'
+import { createManagedPolicyOperations } from './managed-policies.ts'
+import { createOidcProviderOperations } from './oidc-providers.ts'
+import { createPolicyVersionOperations } from './policy-versions.ts'
+import { createRoleOperations } from './roles.ts'
+import { groups, roles, users } from './subject.ts'
+import { createTagOperations } from './tags.ts'
+import { createAccessKeyOperations, createUserOperations } from './users.ts'
 
 /** What IAM operations need. */
 export interface IamParts {
@@ -16,7 +27,25 @@ export interface IamParts {
 
 /** AWS Identity and Access Management, API 2010-05-08. */
 export function createIam (parts: IamParts): Service {
-  const operations: Operations = { ...createUserOperations(parts) }
+  const operations: Operations = {
+    ...createUserOperations(parts),
+    ...createAccessKeyOperations(parts),
+    ...createGroupOperations(parts),
+    ...createMembershipOperations(parts),
+    ...createRoleOperations(parts),
+    ...createManagedPolicyOperations(parts),
+    ...createPolicyVersionOperations(parts),
+    ...createHolderPolicyOperations(users, parts),
+    ...createHolderPolicyOperations(groups, parts),
+    ...createHolderPolicyOperations(roles, parts),
+    ...createBoundaryOperations(users, parts),
+    ...createBoundaryOperations(roles, parts),
+    ...createTagOperations(users, parts),
+    ...createTagOperations(roles, parts),
+    ...createInstanceProfileOperations(parts),
+    ...createOidcProviderOperations(parts),
+    ...createAccountOperations(parts)
+  }
   return {
     name: 'iam',
     version: '2010-05-08',

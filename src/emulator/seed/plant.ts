@@ -78,6 +78,7 @@ function plantAccount (seed: SeedAccount, { world, vault, nowMs, folder }: Plant
       updatedAtMs: nowMs,
       versions: [{ id: 'v1', createdAtMs: nowMs, ...stored(one.document, arn) }],
       defaultVersion: 'v1',
+      versionsMade: 1,
       tags: new Map()
     })
   }

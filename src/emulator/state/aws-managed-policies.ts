@@ -35,6 +35,7 @@ export function awsManagedPolicies (createdAtMs: number): readonly ManagedPolicy
       updatedAtMs: createdAtMs,
       versions: [{ id: 'v1', text, document: parsePolicyDocument(text, 'identity'), createdAtMs }],
       defaultVersion: 'v1',
+      versionsMade: 1,
       tags: new Map()
     }
   })

@@ -73,6 +73,8 @@ export interface ManagedPolicy {
   /** Oldest first, at most five. */
   readonly versions: readonly PolicyVersion[]
   readonly defaultVersion: string
+  /** How many versions were ever made; their ids are not used twice. */
+  readonly versionsMade: number
   readonly tags: Tags
 }
 

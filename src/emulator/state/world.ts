@@ -57,6 +57,7 @@ export interface World {
   findKeyOwner (accessKeyId: string): KeyOwner | null
   /** Makes the key known; what it may do is read from its user. */
   registerKey (accessKeyId: string, owner: KeyOwner): void
+  awsPolicies (): readonly ManagedPolicy[]
   /** A policy of this account, or one of AWS's, as the region sees it. */
   findPolicyFrom (region: string, arn: string): ManagedPolicy | null
   /** The same, as the control plane has it. */
@@ -70,7 +71,7 @@ export interface World {
 export function createWorld (propagation: Propagation, startedAtMs: number): World {
   const accounts = new Map<string, Account>()
   const keyOwners = new Map<string, KeyOwner>()
-  const awsPolicies = new Map(awsManagedPolicies(startedAtMs).map((policy) => [policy.arn, policy]))
+  const policiesOfAws = new Map(awsManagedPolicies(startedAtMs).map((policy) => [policy.arn, policy]))
 
   const accountOfArn = (arn: string): Account | null => accounts.get(arn.split(':')[4] ?? '') ?? null
 
@@ -100,9 +101,10 @@ export function createWorld (propagation: Propagation, startedAtMs: number): Wor
     },
     findKeyOwner: (accessKeyId) => keyOwners.get(accessKeyId) ?? null,
     registerKey (accessKeyId, owner) { keyOwners.set(accessKeyId, owner) },
+    awsPolicies: () => [...policiesOfAws.values()],
     findPolicyFrom: (region, arn) =>
-      awsPolicies.get(arn) ?? accountOfArn(arn)?.policies.findFrom(region, arn) ?? null,
-    findPolicy: (arn) => awsPolicies.get(arn) ?? accountOfArn(arn)?.policies.find(arn) ?? null,
+      policiesOfAws.get(arn) ?? accountOfArn(arn)?.policies.findFrom(region, arn) ?? null,
+    findPolicy: (arn) => policiesOfAws.get(arn) ?? accountOfArn(arn)?.policies.find(arn) ?? null,
     findUniqueId: (arn) => findHolder(arn)?.id ?? null,
     findArn (uniqueId) {
       for (const { users, roles } of accounts.values()) {

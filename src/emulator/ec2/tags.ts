@@ -1,0 +1,81 @@
+import { AwsError } from '../aws-error.ts'
+import type { Call, Operations } from '../call.ts'
+import { readList, readTexts } from '../http/params.ts'
+import { requestTagKeys, resourceTagKeys } from '../request-context.ts'
+import type { Ec2Region } from './ec2-state.ts'
+import { missing, pageOf, passesFilters, readFilters, type Ec2Gate } from './query.ts'
+
+const types: Readonly<Record<string, string>> = {
+  i: 'instance', vol: 'volume', eni: 'network-interface', vpc: 'vpc', subnet: 'subnet', sg: 'security-group'
+}
+
+const tagsMax = 50
+
+/** CreateTags, DeleteTags, DescribeTags. */
+export function createTagOperations (gate: Ec2Gate): Operations {
+  return {
+    CreateTags (call) {
+      const region = call.caller.account.ec2.region(call.region)
+      const tags = readList(call.params, 'Tag').map((tag) => [tag.get('.Key') ?? '', tag.get('.Value') ?? ''] as const)
+      const reserved = tags.find(([key]) => key.startsWith('aws:'))
+      if (reserved !== undefined) {
+        throw new AwsError(400, 'InvalidParameterValue', 'Tag keys starting with \'aws:\' are reserved for internal use')
+      }
+      const ids = authorizeEach(call, gate, region, tags)
+      for (const id of ids) {
+        const merged = new Map([...region.tags.get(id) ?? [], ...tags])
+        if (merged.size > tagsMax) throw new AwsError(400, 'TagLimitExceeded', `The maximum number of tags for '${id}' is ${tagsMax}.`)
+        region.tags.set(id, merged)
+      }
+      return { result: { return: true } }
+    },
+
+    DeleteTags (call) {
+      const region = call.caller.account.ec2.region(call.region)
+      const gone = readList(call.params, 'Tag').map((tag) => ({ key: tag.get('.Key') ?? '', value: tag.get('.Value') }))
+      const ids = authorizeEach(call, gate, region, gone.map(({ key, value }) => [key, value ?? ''] as const))
+      for (const id of ids) {
+        region.tags.set(id, new Map([...region.tags.get(id) ?? []].filter(([key, value]) => !gone.some((one) =>
+          one.key === key && (one.value === undefined || one.value === value)))))
+      }
+      return { result: { return: true } }
+    },
+
+    DescribeTags (call) {
+      gate.authorize(call)
+      const region = call.caller.account.ec2.region(call.region)
+      const all = [...region.tags].flatMap(([id, tags]) => [...tags].map(([key, value]) =>
+        ({ resourceId: id, resourceType: typeOf(id), key, value })))
+      const filters = readFilters(call.params)
+      const found = all.filter(({ resourceId, resourceType, key, value }) => passesFilters(filters, {
+        'resource-id': [resourceId], 'resource-type': [resourceType], key: [key], value: [value]
+      }, new Map([[key, value]])))
+      const { items, nextToken } = pageOf(call.params, found)
+      return { result: { tagSet: items, nextToken } }
+    }
+  }
+}
+
+function authorizeEach (
+  call: Call, gate: Ec2Gate, region: Ec2Region, tags: readonly (readonly [string, string])[]
+): readonly string[] {
+  const ids = readTexts(call.params, 'ResourceId')
+  for (const id of ids) {
+    gate.authorize(call, `arn:aws:ec2:${call.region}:${call.caller.account.id}:${typeOf(id)}/${id}`, {
+      ...requestTagKeys(tags), ...resourceTagKeys('ec2', region.tags.get(id) ?? new Map())
+    })
+  }
+  const absent = ids.filter((id) => !exists(id, region))
+  if (absent.length > 0) throw missing('InvalidID', 'resource', absent)
+  return ids
+}
+
+function typeOf (id: string): string {
+  return types[id.slice(0, id.indexOf('-'))] ?? 'unknown'
+}
+
+function exists (id: string, region: Ec2Region): boolean {
+  return id === region.vpcId || id === region.securityGroupId || region.subnets.some((subnet) => subnet.id === id) ||
+    [...region.instances.values()].some((instance) =>
+      [instance.id, instance.volumeId, instance.networkInterfaceId].includes(id))
+}
