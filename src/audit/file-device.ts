@@ -4,7 +4,7 @@ import type { AuditDevice, Waiting } from './device.ts'
 
 export interface FileDeviceOptions {
   readonly name: string
-  /** Absolute and in its plain form. Its directory has to be there, and stays the one it is now. */
+  /** Absolute and in its plain form. Its directory has to be there; where it is now is where files are made later. */
   readonly filePath: string
   /** `group`: an entry counts as written once fdatasync ran; entries share it, off the event loop. */
   readonly sync: 'none' | 'group'
@@ -19,9 +19,8 @@ const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
  *
  * @throws Error with a plain sentence where the file cannot be what it has to be.
  */
-export function openFileDevice ({ name, filePath, sync }: FileDeviceOptions): AuditDevice {
-  const directory = path.dirname(filePath)
-  assertDirectory(filePath, directory)
+export function openFileDevice ({ name, filePath: givenPath, sync }: FileDeviceOptions): AuditDevice {
+  const filePath = realPath(givenPath)
   let fd = openFile(filePath)
   let waiting: Waiting[] = []
   let scheduled = false
@@ -67,7 +66,7 @@ export function openFileDevice ({ name, filePath, sync }: FileDeviceOptions): Au
   }
 
   async function reopen (): Promise<void> {
-    assertDirectory(filePath, directory)
+    if (realPath(filePath) !== filePath) throw new Error('the directory of the audit file has moved')
     const next = openFile(filePath)
     await synced()
     // What was handed in until now goes to the former file, and a group is synced where it was written.
@@ -82,7 +81,7 @@ export function openFileDevice ({ name, filePath, sync }: FileDeviceOptions): Au
   return {
     name,
     type: 'file',
-    options: { file_path: filePath, mode: '0600' },
+    options: { file_path: givenPath, mode: '0600' },
     write (line) {
       if (closed) return Promise.reject(new Error('the audit file is closed'))
       return new Promise((resolve, reject) => {
@@ -106,11 +105,14 @@ export function openFileDevice ({ name, filePath, sync }: FileDeviceOptions): Au
   }
 }
 
-function assertDirectory (filePath: string, directory: string): void {
-  if (!path.isAbsolute(filePath) || path.resolve(filePath) !== filePath) throw new Error('the audit file needs an absolute path in its plain form')
-  if (!lstatSync(directory).isDirectory() || realpathSync(directory) !== directory) {
-    throw new Error('the directory of the audit file must be a directory and no symbolic link')
+/** The path without symbolic links in its directories, of which the last may be none itself. */
+function realPath (filePath: string): string {
+  if (!path.isAbsolute(filePath) || path.resolve(filePath) !== filePath) {
+    throw new Error('the audit file needs an absolute path in its plain form')
   }
+  const directory = path.dirname(filePath)
+  if (!lstatSync(directory).isDirectory()) throw new Error('the directory of the audit file must be no symbolic link')
+  return path.join(realpathSync(directory), path.basename(filePath))
 }
 
 function openFile (filePath: string): number {
