@@ -7,6 +7,8 @@ export interface Config extends Values {
   readonly development: boolean
 }
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 /** Why a start is refused: every problem, one a line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
@@ -33,7 +35,7 @@ const flagNames: ReadonlyMap<string, keyof typeof settings> = new Map([
  *
  * @throws ConfigError naming every problem at once, and never a value: it may be a secret.
  */
-export function loadConfig (environment: Readonly<Record<string, string | undefined>>, flags: readonly string[]): Config {
+export function loadConfig (environment: Environment, flags: readonly string[]): Config {
   const problems: string[] = []
   const { texts, development } = readFlags(flags, problems)
   const known = new Set<string>(Object.values(settings).map(({ name }) => name))
@@ -78,7 +80,7 @@ function readFlags (flags: readonly string[], problems: string[]) {
 const loopback = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/
 
 /** Settings that do not go together. */
-function conflicts (config: Config, environment: Readonly<Record<string, string | undefined>>): string[] {
+function conflicts (config: Config, environment: Environment): string[] {
   const problems: string[] = []
   const isLoopback = config.listen === null || loopback.test(config.listen.host)
   const hasTls = config.tlsCertFile !== null
@@ -95,15 +97,22 @@ function conflicts (config: Config, environment: Readonly<Record<string, string 
   if (config.masterKey !== null && config.masterKeyFile !== '') {
     problems.push('LATCHKEY_MASTER_KEY and LATCHKEY_MASTER_KEY_FILE are not set together')
   }
-  if (config.development) {
-    if (environment['NODE_ENV'] === 'production') problems.push('--development does not go with NODE_ENV=production')
-    if (!isLoopback) problems.push('--development listens on loopback only')
-  } else {
-    if (config.devRootToken !== null) problems.push('LATCHKEY_DEV_ROOT_TOKEN is for --development only')
-    if (config.emulator !== null && config.emulator.kind !== 'off') problems.push('LATCHKEY_EMULATOR is for --development only')
-    if (config.masterKey === null && config.masterKeyFile === '') {
-      problems.push('LATCHKEY_MASTER_KEY_FILE has to name the file of the master key')
-    }
+  return [...problems, ...config.development ? developmentConflicts(environment, isLoopback) : productionConflicts(config)]
+}
+
+function developmentConflicts (environment: Environment, isLoopback: boolean): string[] {
+  const problems: string[] = []
+  if (environment['NODE_ENV'] === 'production') problems.push('--development does not go with NODE_ENV=production')
+  if (!isLoopback) problems.push('--development listens on loopback only')
+  return problems
+}
+
+function productionConflicts (config: Config): string[] {
+  const problems: string[] = []
+  if (config.devRootToken !== null) problems.push('LATCHKEY_DEV_ROOT_TOKEN is for --development only')
+  if (config.emulator !== null && config.emulator.kind !== 'off') problems.push('LATCHKEY_EMULATOR is for --development only')
+  if (config.masterKey === null && config.masterKeyFile === '') {
+    problems.push('LATCHKEY_MASTER_KEY_FILE has to name the file of the master key')
   }
   return problems
 }

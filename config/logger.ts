@@ -5,14 +5,14 @@ import pino, { type DestinationStream, type Logger } from 'pino'
  * error is reduced to its name, code and message, and those of its causes: libraries hang requests,
  * commands and their arguments on errors (SEC-280).
  */
-export function createLogger (level: string, destination: DestinationStream = pino.destination({ fd: 2, sync: true })): Logger {
+export function createLogger (level: string, destination?: DestinationStream): Logger {
   return pino({
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { err: outlineOf, error: outlineOf }
-  }, destination)
+  }, destination ?? pino.destination({ fd: 2, sync: true }))
 }
 
 interface ErrorOutline {

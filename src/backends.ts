@@ -77,7 +77,8 @@ export function createBackends (parts: BackendParts) {
   })
   const authMethods: readonly AuthMethod[] = [appRole]
   const engines: readonly Engine[] = [aws]
-  const own: readonly Backend[] = [createSystem(parts, appRole), createTokens(parts, authMethods), createCubbyhole({ store })]
+  const system = createSystem(parts, appRole)
+  const own: readonly Backend[] = [system, createTokens(parts, authMethods), createCubbyhole({ store })]
 
   const registered = new Map<string, Registered>()
   for (const backend of [...authMethods, ...engines, ...own]) {
@@ -158,7 +159,9 @@ export function createBackends (parts: BackendParts) {
     }
   }
 
-  function createTokens ({ tokens, revocation, policies, nudge }: BackendParts, methods: readonly AuthMethod[]): Backend {
+  function createTokens (
+    { tokens, revocation, policies, nudge }: BackendParts, methods: readonly AuthMethod[]
+  ): Backend {
     return createTokenBackend({
       tokens,
       revocation,

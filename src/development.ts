@@ -89,7 +89,9 @@ function keysOf (endpoint: string, { accounts }: Emulator['identities']): Broker
   return { endpoint, ...key }
 }
 
-function welcome (address: string, login: { roleId: string, secretId: string }, emulator: string | null, hasRoot: boolean): string {
+interface LoginPair { readonly roleId: string, readonly secretId: string }
+
+function welcome (address: string, login: LoginPair, emulator: string | null, hasRoot: boolean): string {
   const body = `{"role_id":"${login.roleId}","secret_id":"${login.secretId}"}`
   const lines = [
     '',

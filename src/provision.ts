@@ -44,7 +44,9 @@ export function makeRootToken (
 }
 
 /** Lets somebody act as an operator for as long as it takes; the token does not outlive that by much. */
-export async function asOperator<T> (app: App, displayName: string, act: (operator: Operator) => Promise<T>): Promise<T> {
+export async function asOperator<T> (
+  app: App, displayName: string, act: (operator: Operator) => Promise<T>
+): Promise<T> {
   const { token, clientToken } = await makeRootToken(app, { displayName, lifeMs: 5 * minuteMs })
   try {
     return await act(createOperator(app.broker.handle, clientToken, () => app.clock.now()))
