@@ -17,8 +17,11 @@ export interface Redaction {
 const depthMax = 100
 /** Most keys and values that are hidden one by one. */
 const membersMax = 1000
-/** Keys below which everything is somebody's own: no number or boolean stands in clear there. */
-const ownersKeys = new Set(['data', 'custom_metadata'])
+/** Keys of our own below which no number or boolean stands in clear: what is a caller's, and what is a secret. */
+const hiddenKeys = new Set([
+  'data', 'custom_metadata', 'id', 'input', 'token', 'client_token', 'accessor', 'secret_id', 'secret_id_accessor',
+  'role_id', 'external_id', 'access_key', 'secret_key', 'session_token', 'security_token', 'policy', 'rules'
+])
 /** Values that no setting shows. */
 const neverClear = new Set(['client_token', 'token', 'secret_id', 'accessor', 'wrapped_accessor'])
 
@@ -83,7 +86,7 @@ function showKey (key: string, secret: boolean, { hash, names, secretKeys, clear
   const own = names.has(key)
   return {
     text: `"${own ? key : hash(key)}":`,
-    secret: secret || !own || ownersKeys.has(key) || (secretKeys !== 'all' && secretKeys.has(key)),
+    secret: secret || !own || hiddenKeys.has(key) || (secretKeys !== 'all' && secretKeys.has(key)),
     clear: false
   }
 }

@@ -115,6 +115,8 @@ t.test('SEC-262 numbers and booleans are hidden under keys that are secret, not 
   const data = { ttl: 5, pin: 1234, data: { ttl: 7, on: true }, field: 9 }
   t.strictSame(request({ data, secretKeys: new Set(['field']) }).request.data,
     { ttl: 5, [hash('pin')]: hash('1234'), data: { ttl: hash('7'), [hash('on')]: hash('true') }, field: hash('9') })
+  t.strictSame(request({ data: { token: 12345, secret_id: 678, id: 9 } }).request.data,
+    { token: hash('12345'), secret_id: hash('678'), id: hash('9') }, 'a secret that was sent as a number')
   t.strictSame(request({ data: { ttl: 5, name: '2026-01-02T03:04:05Z', x: null }, secretKeys: 'all' }).request.data,
     { ttl: hash('5'), name: hash('2026-01-02T03:04:05Z'), [hash('x')]: null })
   t.strictSame(request({ data: { ttl: 5 }, policyResults: { allowed: false, grantedBy: [] } }).request.data, { ttl: hash('5') }, 'refused: nobody knows what it means')
