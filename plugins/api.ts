@@ -123,7 +123,9 @@ export function createApi (options: ApiOptions): Serve {
     asked.refusal = options.admit(asked) ?? checkContentEncoding(headers.contentEncoding) ??
       (asked.verb === 'patch' ? checkPatchType(headers.contentType) : null)
     if (asked.refusal !== null) return ask(exchange)
+    connections.gathers(request, true)
     readBody(request, bodyBytesMax(exchange), (bytes) => {
+      connections.gathers(request, false)
       try {
         if (bytes instanceof BrokerError) throw bytes
         const body = parseBody(bytes, headers.contentType)
@@ -152,6 +154,7 @@ export function createApi (options: ApiOptions): Serve {
 
   function write (exchange: Exchange, answer: BrokerResponse): void {
     const { response } = exchange
+    if (options.isStopping()) response.shouldKeepAlive = false
     const extra = extraHeaders(exchange, answer)
     if (answer.kind === 'empty') writeEmpty(response, answer.as === 'accepted' ? 202 : 204, extra)
     else writeJson(response, answer.as === 'accepted' ? 202 : answer.as === 'absent' ? 404 : 200, answer.json, extra)
@@ -159,9 +162,10 @@ export function createApi (options: ApiOptions): Serve {
   }
 
   function writeFailure (exchange: Exchange, error: unknown): void {
-    const { request, response } = exchange
-    const drains = !request.complete && announcedBytes(request) > SKIPPED_BYTES_MAX
-    if (drains) response.shouldKeepAlive = false
+    const { request, response, asked } = exchange
+    const ends = asked.refusal?.code === 'too_large' || announcedBytes(request) > SKIPPED_BYTES_MAX
+    const drains = ends && !request.complete
+    if (ends || options.isStopping()) response.shouldKeepAlive = false
     const hold = drains ? () => drainBody(request, () => response.end()) : undefined
     writeError(response, error, extraHeaders(exchange), hold)
     connections.guardAnswer(response)

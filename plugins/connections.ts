@@ -34,6 +34,8 @@ export interface Connections {
   methodOf (request: IncomingMessage): string
   readonly refusals: ReadonlyMap<TransportRefusal, RefusalCount>
   readonly open: () => number
+  /** Hears whether a request waits for its body, without which it has no answer. */
+  gathers (request: IncomingMessage, isGathering: boolean): void
   /** Cuts a client off that does not read its answer; call once the answer is handed over. */
   guardAnswer (response: ServerResponse): void
   /** What to do when bytes were no request: count, and say so after the answers that are owed. */
@@ -48,6 +50,11 @@ interface State extends Connection {
   readonly listVerb: ListVerb
   answersOwed: number
   readonly waiting: (() => void)[]
+  last: IncomingMessage | null
+  /** The request whose body is being gathered. */
+  gathering: IncomingMessage | null
+  /** 1 where the last request can never be answered, for its body broke off. */
+  unanswerable: 0 | 1
   /** What to say, once the answers owed are out, about bytes that were no request. */
   farewell: string | null
 }
@@ -116,6 +123,9 @@ export function createConnections ({ limits, clientAddress, clock }: {
       listVerb: watchListVerb(socket),
       answersOwed: 0,
       waiting: [],
+      last: null,
+      gathering: null,
+      unanswerable: 0,
       farewell: null
     }
     states.set(socket, state)
@@ -127,12 +137,13 @@ export function createConnections ({ limits, clientAddress, clock }: {
     if (state === undefined) return
     const verb = state.listVerb.announced(request)
     if (verb !== null) rewritten.set(request, verb)
+    state.last = request
     state.answersOwed++
     response.once('close', () => {
       state.answersOwed--
       if (socket.destroyed) state.waiting.length = 0
       state.waiting.shift()?.()
-      if (state.farewell !== null && state.answersOwed === 0) socket.end(state.farewell)
+      leaveWhenDue(socket, state)
     })
   }
 
@@ -146,8 +157,23 @@ export function createConnections ({ limits, clientAddress, clock }: {
     }
     const farewell = reason === 'headers_too_large' || reason === 'timeout' ? farewells[reason] : farewells.malformed
     socket.pause()
-    if (state !== undefined && state.answersOwed > 0 && reason !== 'timeout') state.farewell = farewell
-    else socket.end(farewell, () => socket.destroy())
+    if (state === undefined) {
+      socket.end(farewell, () => socket.destroy())
+      return
+    }
+    const { last, waiting } = state
+    if (last?.complete === false && (state.gathering === last || waiting.length > 0)) {
+      waiting.pop()
+      state.unanswerable = 1
+    }
+    state.farewell = farewell
+    leaveWhenDue(socket, state)
+  }
+
+  function leaveWhenDue (socket: Socket, state: State): void {
+    if (state.farewell === null || state.answersOwed > state.unanswerable) return
+    socket.end(state.farewell, () => socket.destroy())
+    state.farewell = null
   }
 
   return {
@@ -163,6 +189,10 @@ export function createConnections ({ limits, clientAddress, clock }: {
       const state = states.get(request.socket)
       if (state === undefined || state.answersOwed <= 1) work()
       else state.waiting.push(work)
+    },
+    gathers (request, isGathering) {
+      const state = states.get(request.socket)
+      if (state !== undefined) state.gathering = isGathering ? request : null
     },
     guardAnswer (response) {
       const { socket } = response

@@ -148,7 +148,7 @@ function parseWrapTtl (text: string): number | BrokerError {
   try {
     return parseSeconds(text)
   } catch (error) {
-    if (error instanceof DurationError) return invalidRequest(prefix + error.message)
+    if (error instanceof DurationError) return invalidRequest(`${prefix}invalid duration`)
     throw error
   }
 }

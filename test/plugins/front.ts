@@ -21,9 +21,13 @@ export interface Front extends HttpServer {
 
 export type Answer = (request: BrokerRequest) => Promise<BrokerResponse>
 
-export async function startFront (
-  t: Teardown, options: Partial<HttpServerOptions> & { readonly answer?: Answer, readonly prepare?: (front: HttpServer) => void } = {}
-): Promise<Front> {
+export interface FrontOptions extends Partial<HttpServerOptions> {
+  readonly answer?: Answer
+  /** Adds routes before the front listens. */
+  readonly prepare?: (front: HttpServer) => void
+}
+
+export async function startFront (t: Teardown, options: FrontOptions = {}): Promise<Front> {
   const seen: BrokerRequest[] = []
   const logged: object[] = []
   const { answer = async () => ({ kind: 'body', json: '{"ok":true}' }), prepare, ...rest } = options
