@@ -1,7 +1,6 @@
-import { randomInt } from 'node:crypto'
+import { hash, randomInt } from 'node:crypto'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { StoreUnavailable } from '../core/store.ts'
-import { CLAIM, COMMIT, COMMIT_KEYS, TIME } from './redis-scripts.ts'
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts'
 
 type Options = Omit<RedisOptions, 'replyMapping'>
@@ -9,8 +8,10 @@ type Options = Omit<RedisOptions, 'replyMapping'>
 /** A connection of either kind. */
 export type RedisClient = Redis | Cluster
 
-/** A script with a fixed number of keys: keys first, then arguments; answers buffers. */
-export type RedisScript = (...values: readonly (string | Buffer)[]) => Promise<unknown>
+/** Runs a script on keys of one hash tag; answers buffers. */
+export type RedisScript = (
+  keys: readonly string[], values: readonly (string | Buffer)[]
+) => Promise<unknown>
 
 const CONNECT_MS = 2000
 const RETRY_MS_MAX = 1000
@@ -53,43 +54,37 @@ export async function connectRedis (connection: RedisConnection): Promise<RedisC
   return client
 }
 
-/** The scripts of a client, each defined once for each number of keys when it is first used. */
-export interface RedisScripts {
-  commit (records: number): RedisScript
-  claim (records: number): RedisScript
-  time (): RedisScript
+/**
+ * Makes the call of a script by its hash, for any number of keys, buffers answered. A Redis that
+ * does not know it yet, say after a failover, refuses without doing anything and is sent the text
+ * (FLT-028).
+ *
+ * Not a custom command of the client: each of those makes every pipeline dearer by half a
+ * microsecond, and one with a varying number of keys ends the process under auto-pipelining in
+ * Cluster mode, where the client takes the number for the key.
+ */
+export function redisScript (client: RedisClient, text: string): RedisScript {
+  const sha = hash('sha1', text)
+  if (!runsScripts(client)) throw new Error('the Redis client runs no scripts')
+  return async (keys, values) => {
+    try {
+      return await client.evalshaBuffer(sha, keys.length, ...keys, ...values)
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      return await client.evalBuffer(text, keys.length, ...keys, ...values)
+    }
+  }
 }
 
-/**
- * A script whose number of keys varies from call to call ends the process under auto-pipelining in
- * Cluster mode: the client takes the first argument, the number, for the key and throws outside any
- * promise. So there is one definition for each number, all of one text.
- */
-export function defineScripts (client: RedisClient): RedisScripts {
-  const defined = new Map<string, RedisScript>()
+type RunScript = (
+  script: string, keys: number, ...values: readonly (string | Buffer)[]
+) => Promise<unknown>
 
-  function script (name: string, numberOfKeys: number, lua: string): RedisScript {
-    const known = defined.get(name)
-    if (known !== undefined) return known
-    client.defineCommand(name, { numberOfKeys, lua })
-    const method: unknown = Reflect.get(client, `${name}Buffer`)
-    if (typeof method !== 'function') throw new Error('the Redis client did not define a script')
-    const call: RedisScript = async (...values) => Reflect.apply(method, client, values)
-    defined.set(name, call)
-    return call
-  }
+/** These two methods are there and missing from the types of the client. */
+interface ScriptRunner { readonly evalshaBuffer: RunScript, readonly evalBuffer: RunScript }
 
-  // A pipeline knows the scripts there were when its tick began: one that is defined later, with a
-  // pipeline open, shifts the answers of all the others.
-  for (let records = 1; records <= 256; records++) script(`commit${records}`, records + COMMIT_KEYS, COMMIT)
-  for (let records = 1; records <= 50; records++) script(`claim${records}`, records + 1, CLAIM)
-  script('time1', 1, TIME)
-
-  return {
-    commit: (records) => script(`commit${records}`, records + COMMIT_KEYS, COMMIT),
-    claim: (records) => script(`claim${records}`, records + 1, CLAIM),
-    time: () => script('time1', 1, TIME)
-  }
+function runsScripts (client: RedisClient): client is RedisClient & ScriptRunner {
+  return 'evalshaBuffer' in client && 'evalBuffer' in client
 }
 
 function createCluster (target: RedisTarget, connection: RedisConnection): Cluster {

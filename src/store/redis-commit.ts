@@ -6,8 +6,9 @@ import { REASONS } from './redis-scripts.ts'
 import { prefixOf } from './redis-tags.ts'
 import { indexKey } from './redis-list.ts'
 
-/** What `COMMIT` is called with, keys first, and what a put in it can be told by. */
+/** What `COMMIT` is called with, and what a put in it can be told by. */
 export interface EncodedCommit {
+  readonly keys: readonly string[]
   readonly values: readonly (string | Buffer)[]
   readonly written: { readonly key: Key, readonly stamp: Stamp } | null
 }
@@ -15,17 +16,18 @@ export interface EncodedCommit {
 /** Puts a checked commit into the form of the script. */
 export function encodeCommit (shard: string, changes: readonly Change[]): EncodedCommit {
   const prefix = prefixOf(shard)
-  const values: (string | Buffer)[] = [indexKey(shard), `${prefix}d`, `${prefix}q`]
-  for (const { key } of changes) values.push(prefix + key)
+  const keys = [indexKey(shard), `${prefix}d`, `${prefix}q`]
+  const values: (string | Buffer)[] = []
   let written: EncodedCommit['written'] = null
   for (const change of changes) {
+    keys.push(prefix + change.key)
     values.push(conditionOf(change))
     if (change.op !== 'put') continue
     const stamp = change.stamp ?? drawStamp()
     values.push(encodeRecord(change, stamp), String(change.dueAtMs ?? ''))
     written = { key: change.key, stamp }
   }
-  return { values, written }
+  return { keys, values, written }
 }
 
 /**

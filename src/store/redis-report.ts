@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { Cluster, type Redis } from 'ioredis'
-import { SHARDS, SYS, type StoreReport } from '../core/store.ts'
-import type { RedisClient, RedisScripts } from './redis-client.ts'
+import { SHARDS, type StoreReport } from '../core/store.ts'
+import type { RedisClient } from './redis-client.ts'
 import { prefixOf } from './redis-tags.ts'
 
 const VERSION_FLOOR = [7, 2] as const
@@ -12,12 +12,10 @@ const FULL = 0.9
 export interface RedisReport { readonly report: StoreReport, readonly isFull: boolean }
 
 /** Reads time, run ids, counts and the settings of SEC-352; what cannot be read is bad. */
-export async function inspectRedis (
-  client: RedisClient, scripts: RedisScripts
-): Promise<RedisReport> {
+export async function inspectRedis (client: RedisClient): Promise<RedisReport> {
   const nodes = client instanceof Cluster ? client.nodes('master') : [client]
   // Alone, so that the time is not read in the middle of a long trip.
-  const clockOffsetMs = await readClockOffset(scripts)
+  const clockOffsetMs = Math.max(...await Promise.all(nodes.map(readClockOffset)))
   const [sequences, facts] = await Promise.all([
     readSequences(client), Promise.all(nodes.map(readFacts))
   ])
@@ -40,11 +38,11 @@ const SETTINGS = [
   'cluster-require-full-coverage'
 ]
 
-async function readClockOffset (scripts: RedisScripts): Promise<number> {
+/** Of several nodes the time of the foremost counts: it never goes back when another is asked. */
+async function readClockOffset (node: Redis): Promise<number> {
   const sentMs = performance.now()
-  const reply = await scripts.time()(`${prefixOf(SYS)}q`)
+  const [seconds, micros] = (await node.time()).map(Number)
   const receivedMs = performance.now()
-  const [seconds, micros] = Array.isArray(reply) ? reply.map(Number) : []
   if (seconds === undefined || micros === undefined || !Number.isFinite(seconds + micros)) {
     throw new Error('Redis does not tell its time')
   }

@@ -7,9 +7,6 @@
 /** Answers of `COMMIT` for a failed condition, by number. */
 export const REASONS = ['absent', 'present', 'changed', 'spent'] as const
 
-/** Keys of `COMMIT` before the records: index of names, due times, count of commits. */
-export const COMMIT_KEYS = 3
-
 /**
  * KEYS: index, due, count, then one record for each change. ARGV for each change: a letter and its
  * condition (nothing, `+` present, `-` absent, or 8 bytes of stamp), and for a put also the record
@@ -128,9 +125,4 @@ for n = 2, #KEYS do
   end
 end
 return answer
-`
-
-/** KEYS: any key, whose node is asked. Answers its time as seconds and microseconds. */
-export const TIME = `
-return redis.call('TIME')
 `

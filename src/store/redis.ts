@@ -1,16 +1,17 @@
 import {
   SHARDS, StoreIntegrity, StoreUnavailable, StoreUnknown, type Change, type Claim, type Entry,
-  type Key, type Store
+  type Key, type Stamp, type Store
 } from '../core/store.ts'
 import { checkChanges, checkClaim, checkKeys, checkPage } from './checks.ts'
 import { fillPage } from './listing.ts'
 import {
-  connectRedis, defineScripts, type RedisClient, type RedisConnection, type RedisScripts
+  connectRedis, redisScript, type RedisClient, type RedisConnection
 } from './redis-client.ts'
 import { answersRecord, decodeCommit, encodeCommit, onlyCreates } from './redis-commit.ts'
 import { listedShards, readIndexes } from './redis-list.ts'
 import { decodeRecord } from './redis-record.ts'
 import { inspectRedis } from './redis-report.ts'
+import { CLAIM, COMMIT } from './redis-scripts.ts'
 import { prefixOf } from './redis-tags.ts'
 
 /** Records that one claim script takes: it holds Redis for less than a millisecond. */
@@ -26,20 +27,21 @@ const SETTLE_MS = 400
  */
 export async function openRedisStore (connection: RedisConnection): Promise<Store> {
   const client = await connectRedis(connection)
-  const scripts = defineScripts(client)
-  const claimDue = createClaimer(client, scripts)
+  const commit = redisScript(client, COMMIT)
+  const claimDue = createClaimer(client)
+  const isThere = createSettler(client)
   let isFull = false
 
   /** Every commit goes through here, also those whose loss would fail open. */
   async function send (shard: string, changes: readonly Change[]): Promise<Entry[]> {
-    const { values, written } = encodeCommit(shard, changes)
+    const { keys, values, written } = encodeCommit(shard, changes)
     let reply: unknown
     try {
-      reply = await scripts.commit(changes.length)(...values)
+      reply = await commit(keys, values)
     } catch (error) {
       if (wasRefused(error)) throw new StoreUnavailable(undefined, error)
       if (written === null || changes.some(answersRecord)) throw new StoreUnknown(error)
-      if (await isThere(client, written.key, written.stamp)) return []
+      if (await isThere(written.key, written.stamp)) return []
       throw new StoreUnknown(error)
     }
     return decodeCommit(changes, reply)
@@ -74,7 +76,7 @@ export async function openRedisStore (connection: RedisConnection): Promise<Stor
     },
 
     async inspect () {
-      const { report, isFull: isFullNow } = await answered(inspectRedis(client, scripts))
+      const { report, isFull: isFullNow } = await answered(inspectRedis(client))
       isFull = isFullNow
       return report
     },
@@ -111,18 +113,28 @@ function wasRefused (error: unknown): boolean {
  * Tells, after the answer to a commit was lost, that it was done: a put of it is there with its
  * stamp. False says nothing, since the commit may still be under way or its record replaced.
  */
-async function isThere (client: RedisClient, key: Key, stamp: string): Promise<boolean> {
-  try {
-    await untilReady(client)
-    const record = await client.getBuffer(nameOf(key))
-    return record !== null && decodeRecord(key, record).stamp === stamp
-  } catch {
-    return false
+function createSettler (client: RedisClient) {
+  let link: Promise<void> | null = null
+
+  /** One wait for all that lost their answers together. */
+  function untilReady (): Promise<void> {
+    if (client.status === 'ready') return Promise.resolve()
+    link ??= waitReady(client).finally(() => { link = null })
+    return link
+  }
+
+  return async (key: Key, stamp: Stamp): Promise<boolean> => {
+    try {
+      await untilReady()
+      const record = await client.getBuffer(nameOf(key))
+      return record !== null && decodeRecord(key, record).stamp === stamp
+    } catch {
+      return false
+    }
   }
 }
 
-function untilReady (client: RedisClient): Promise<void> {
-  if (client.status === 'ready') return Promise.resolve()
+function waitReady (client: RedisClient): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       client.off('ready', ready)
@@ -140,14 +152,14 @@ function untilReady (client: RedisClient): Promise<void> {
  * Looks at the due times of all shards in one trip, then takes what is due by a script that looks
  * again. Each look begins with another shard, so that a full one does not keep the others waiting.
  */
-function createClaimer (client: RedisClient, scripts: RedisScripts) {
+function createClaimer (client: RedisClient) {
+  const claim = redisScript(client, CLAIM)
   let first = 0
 
   async function claimBatch (shard: string, names: readonly string[], query: Claim) {
     const prefix = prefixOf(shard)
     const { nowMs, holdMs } = query
-    const records = await scripts.claim(names.length)(
-      `${prefix}d`, ...names, String(nowMs), String(nowMs + holdMs))
+    const records = await claim([`${prefix}d`, ...names], [String(nowMs), String(nowMs + holdMs)])
     if (!Array.isArray(records)) throw new Error('Redis answered no list')
     return records.flatMap((record: unknown, at) => {
       const key = names[at]?.slice(prefix.length)

@@ -10,8 +10,8 @@ import { installRedis } from './install-redis.ts'
 /** What a test needs of its own to end things: tap's test, or a bench's list. */
 export interface Teardown { teardown (end: () => Promise<void> | void): void }
 
-/** Settings of redis.conf by name; those here win over the ones of a test server. */
-export type RedisSettings = Readonly<Record<string, string>>
+/** Settings of redis.conf by name, several values as a list; they win over a test's own. */
+export type RedisSettings = Readonly<Record<string, string | readonly string[]>>
 
 /** A real Redis of a test's own. */
 export interface TestRedis {
@@ -99,7 +99,7 @@ async function launch (port: number, folder: string, settings: RedisSettings) {
     'maxmemory-policy': 'noeviction',
     ...settings
   }
-  const options = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value])
+  const options = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...[value].flat()])
   const server = spawn('redis-server', options, { stdio: 'ignore' })
   await until('Redis answers', async () => {
     if (server.exitCode !== null) throw new Error(`Redis ended with ${server.exitCode}`)

@@ -2,11 +2,15 @@ import { chmodSync, existsSync, readFileSync, rmSync, statSync, symlinkSync, wri
 import path from 'node:path'
 import t from 'tap'
 import type { Store } from '../../src/core/store.ts'
-import { isSameCluster, openCluster } from '../../src/store/cluster.ts'
-import { masterKeyFile, masterKeyInMemory, masterKeyVariable } from '../../src/store/master-key.ts'
+import {
+  masterKeyFile, masterKeyInMemory, masterKeyVariable, type KeySealer
+} from '../../src/store/master-key.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
+import { openSealedStore } from '../../src/store/sealed-store.ts'
 
-const nowMs = 1000
+async function open (store: Store, sealer: KeySealer, expectedClusterId: string | null = null) {
+  return openSealedStore({ store, sealer, expectedClusterId, nowMs: 1000, onIntegrityError () {} })
+}
 
 async function rawKeyring (store: Store) {
   const [entry] = await store.get(['sys:keyring'])
@@ -17,24 +21,26 @@ async function rawKeyring (store: Store) {
 t.test('two brokers that start at once agree on one keyring', async (t) => {
   const store = createMemoryStore()
   const sealer = masterKeyInMemory()
-  const rings = await Promise.all(Array.from({ length: 10 }, () => openCluster({ store, sealer, nowMs })))
-  const keys = rings.map((ring) => `${ring.clusterId} ${ring.purposeKey(1, 'kv').export().toString('hex')}`)
+  const rings = await Promise.all(Array.from({ length: 10 }, () => open(store, sealer)))
+  const keys = rings.map(({ keyring: ring }) => `${ring.clusterId} ${ring.purposeKey(1, 'kv').export().toString('hex')}`)
   t.equal(new Set(keys).size, 1)
+  t.equal(rings.filter(({ isNew }) => isNew).length, 1)
 })
 
 t.test('a later start reads the same keys', async (t) => {
   const store = createMemoryStore()
   const location = path.join(t.testdir(), 'keys', 'master.key')
-  const first = await openCluster({ store, sealer: masterKeyFile(location, { create: true }), nowMs })
-  const second = await openCluster({ store, sealer: masterKeyFile(location, { create: true }), nowMs })
-  t.ok(first.purposeKey(1, 'jwt').equals(second.purposeKey(1, 'jwt')))
-  t.ok(await isSameCluster(store, second))
+  const first = await open(store, masterKeyFile(location, { create: true }))
+  const second = await open(store, masterKeyFile(location, { create: true }))
+  t.ok(first.keyring.purposeKey(1, 'jwt').equals(second.keyring.purposeKey(1, 'jwt')))
+  t.ok(await second.isThere())
+  t.notOk(second.isNew)
 })
 
 t.test('no key is in the store in clear: keyring and root key are sealed (CRY-001)', async (t) => {
   const store = createMemoryStore()
   const location = path.join(t.testdir(), 'keys', 'master.key')
-  const ring = await openCluster({ store, sealer: masterKeyFile(location, { create: true }), nowMs })
+  const { keyring: ring } = await open(store, masterKeyFile(location, { create: true }))
   const { entry } = await rawKeyring(store)
   const text = Buffer.from(entry.value).toString('latin1')
   const master = readFileSync(location)
@@ -47,8 +53,8 @@ t.test('no key is in the store in clear: keyring and root key are sealed (CRY-00
 
 t.test('a wrong master key refuses in plain words', async (t) => {
   const store = createMemoryStore()
-  await openCluster({ store, sealer: masterKeyInMemory(), nowMs })
-  await t.rejects(openCluster({ store, sealer: masterKeyInMemory(), nowMs }),
+  await open(store, masterKeyInMemory())
+  await t.rejects(open(store, masterKeyInMemory()),
     { message: /^the master key does not open this store/ })
 })
 
@@ -56,65 +62,64 @@ t.test('the mode is sealed in: no start in another one, not even with the record
   const folder = t.testdir()
   const location = path.join(folder, 'keys', 'master.key')
   const store = createMemoryStore()
-  await openCluster({ store, sealer: masterKeyFile(location, { create: true }), nowMs })
+  await open(store, masterKeyFile(location, { create: true }))
   const environment = { KEY: readFileSync(location).toString('base64') }
   const sealer = masterKeyVariable(environment, 'KEY')
   t.notOk('KEY' in environment, 'the variable is gone')
-  await t.rejects(openCluster({ store, sealer, nowMs }), { message: /sealed in mode file.*set to env/ })
+  await t.rejects(open(store, sealer), { message: /sealed in mode file.*set to env/ })
   const { record } = await rawKeyring(store)
   const edited = Buffer.from(JSON.stringify({ ...record, mode: 'env' }))
   await store.commit([{ op: 'put', key: 'sys:keyring', value: edited }])
-  await t.rejects(openCluster({ store, sealer, nowMs }), { message: /^the master key does not open/ })
+  await t.rejects(open(store, sealer), { message: /^the master key does not open/ })
 })
 
 t.test('blobs of another cluster under the same master key do not open', async (t) => {
   const sealer = masterKeyInMemory()
   const [one, other] = [createMemoryStore(), createMemoryStore()]
-  await openCluster({ store: one, sealer, nowMs })
-  await openCluster({ store: other, sealer, nowMs })
+  await open(one, sealer)
+  await open(other, sealer)
   const mine = (await rawKeyring(one)).record
   const theirs = (await rawKeyring(other)).record
   for (const field of ['rootKey', 'terms', 'clusterId']) {
     const value = Buffer.from(JSON.stringify({ ...mine, [field]: theirs[field] }))
     await one.commit([{ op: 'put', key: 'sys:keyring', value }])
-    await t.rejects(openCluster({ store: one, sealer, nowMs }), Error, field)
+    await t.rejects(open(one, sealer), Error, field)
   }
 })
 
 t.test('an empty store where one was expected refuses, and so does another one (FLT-024)', async (t) => {
-  const marker = path.join(t.testdir(), 'cluster')
   const sealer = masterKeyInMemory()
   const store = createMemoryStore()
-  const ring = await openCluster({ store, sealer, nowMs, marker })
-  t.equal(readFileSync(marker, 'utf8').trim(), ring.clusterId)
-  t.equal(statSync(marker).mode & 0o777, 0o600)
+  const { keyring, isThere } = await open(store, sealer)
+  await open(store, sealer, keyring.clusterId)
   const empty = createMemoryStore()
-  t.notOk(await isSameCluster(empty, ring))
-  await t.rejects(openCluster({ store: empty, sealer, nowMs, marker }), { message: /^the store is empty/ })
+  await t.rejects(open(empty, sealer, keyring.clusterId), { message: /^the store is empty/ })
   t.strictSame(await empty.get(['sys:keyring']), [null], 'and nothing was made in it')
   const other = createMemoryStore()
-  await openCluster({ store: other, sealer, nowMs })
-  await t.rejects(openCluster({ store: other, sealer, nowMs, marker }), { message: /expects/ })
-  t.notOk(await isSameCluster(other, ring))
+  await open(other, sealer)
+  await t.rejects(open(other, sealer, keyring.clusterId), { message: /^this is not the store/ })
+  t.ok(await isThere())
+  await store.commit([{ op: 'delete', key: 'sys:keyring' }])
+  t.notOk(await isThere(), 'emptied while it runs')
 })
 
 t.test('records without a keyring refuse: nobody makes a new one over them', async (t) => {
   for (const key of ['00:token/a', 'sys:mount/a']) {
     const store = createMemoryStore()
     await store.commit([{ op: 'put', key, value: Buffer.alloc(1), names: ['x'] }])
-    await t.rejects(openCluster({ store, sealer: masterKeyInMemory(), nowMs }), { message: /no keyring/ })
+    await t.rejects(open(store, masterKeyInMemory()), { message: /no keyring/ })
   }
 })
 
 t.test('a damaged keyring refuses', async (t) => {
   const store = createMemoryStore()
   const sealer = masterKeyInMemory()
-  await openCluster({ store, sealer, nowMs })
+  await open(store, sealer)
   const { record } = await rawKeyring(store)
   for (const value of ['', '{', '{}', 'null', '[]', JSON.stringify({ ...record, format: 'latchkey keyring 2' }),
     JSON.stringify({ ...record, terms: 7 }), JSON.stringify({ ...record, terms: '' })]) {
     await store.commit([{ op: 'put', key: 'sys:keyring', value: Buffer.from(value) }])
-    await t.rejects(openCluster({ store, sealer, nowMs }), { name: 'Error' }, value)
+    await t.rejects(open(store, sealer), { name: 'Error' }, value)
   }
 })
 
