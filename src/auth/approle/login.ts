@@ -126,13 +126,15 @@ export function createLoginOperation ({ store, secretIds, mac }: LoginOptions): 
 /** Logins in a row move one look, instead of each asking for its own. */
 const spentCheckDelayMs = 5_000
 
-/** The records as one: a role_id moved meanwhile, or a secret_id of another life of the role, is not there. */
+/**
+ * The records as one. The role is not there when its role_id moved between the reads; the secret_id's
+ * key is made from the role's incarnation, so what is found there is the role's.
+ */
 function judge (entries: readonly (Entry | null)[], target: RoleIndex & { roleId: string }, nowMs: number): Found {
   const [roleEntry = null, secretEntry = null] = entries
   const role = decodeRole(roleEntry)
   if (role?.incarnation !== target.incarnation || role.roleId !== target.roleId) return { role: null, secretId: null }
-  const secretId = liveSecretId(secretEntry, nowMs)
-  return { role, secretId: secretId?.incarnation === role.incarnation ? secretId : null }
+  return { role, secretId: liveSecretId(secretEntry, nowMs) }
 }
 
 function checkSource (role: Role, secretId: SecretId, address: string): void {
