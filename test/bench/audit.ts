@@ -36,9 +36,9 @@ export async function measureAudit ({ sync, tokens, rounds = 20_000, inFlight = 
     await audit.recordRequest(subject)
     await audit.recordResponse(subject, {
       data: {
-        id: text, accessor: token.accessor, policies: token.policies, path: token.path, meta: token.metadata, display_name: token.displayName,
-        num_uses: 0, orphan: true, creation_time: 1767225600, creation_ttl: 1200, expire_time: '2026-01-01T00:20:00Z', explicit_max_ttl: 0,
-        entity_id: '', ttl: 1100, renewable: true, issue_time: '2026-01-01T00:00:00Z', type: 'service'
+        id: text, accessor: token.accessor, policies: token.policies, path: token.path, meta: token.metadata,
+        display_name: token.displayName, num_uses: 0, orphan: true, creation_time: 1767225600, creation_ttl: 1200,
+        expire_time: '2026-01-01T00:20:00Z', explicit_max_ttl: 0, entity_id: '', ttl: 1100, renewable: true, issue_time: '2026-01-01T00:00:00Z', type: 'service'
       }
     })
   }
