@@ -66,6 +66,11 @@ t.test('killed while STS works: the credential is found by its session name (FLT
   t.match(sessions, [{ state: 'pending' }])
   t.equal(sts.ledger.length, 1)
   allKnown(t, sts, sessions)
+
+  const revoked = await second.ask('PUT', 'sys/leases/revoke', { body: { lease_id: sessions[0]?.lease_id ?? '' } })
+  t.equal(revoked.status, 204)
+  t.equal(Date.parse(revoked.headers.get('x-latchkey-session-dies-at') ?? ''), Date.parse(sessions[0]?.dies_at ?? ''))
+  t.match(await sessionsOf(second), [{ state: 'revoked' }], 'it lives on, and says so (SEC-149)')
 })
 
 t.test('killed after the answer of STS, before the second write: nothing left the broker, the record is there (FLT-004, FLT-006)', async (t) => {
