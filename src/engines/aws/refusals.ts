@@ -46,7 +46,7 @@ function refused (error: StsRefusal, during: string, requestId: string): Error {
 
 /** AWS's words without control characters and access key ids, cut to 1 KiB. */
 function tell (message: string): string {
-  const text = message.replace(/\p{Cc}+/gu, ' ').replace(/\b(A[A-Z]{2}A)[A-Z0-9]{12,124}\b/g, '$1****')
+  const text = message.replace(/\p{Cc}+/gu, '').replace(/\b(A[A-Z]{2}A)[A-Z0-9]{12,124}\b/g, '$1****')
   const bytes = Buffer.from(text)
   return bytes.length <= messageBytesMax ? text : bytes.toString('utf8', 0, messageBytesMax).replace(/\uFFFD+$/, '')
 }

@@ -64,7 +64,7 @@ function ownFaults (draft: RoleDraft): string[] {
   refuse(tags.some(([name]) => name === '' || name.length > 128 || !tagForm.test(name) || /^aws:/i.test(name)), 'session_tags holds a name that AWS does not take')
   refuse(tags.some(([, value]) => value.length > 256 || !tagForm.test(value)), 'session_tags holds a value that AWS does not take')
   refuse(new Set(tags.map(([name]) => name.toLowerCase())).size < tags.length, 'session_tags holds names that differ only in case')
-  refuse(draft.externalId !== '' && !externalIdForm.test(draft.externalId), 'external_id has 2 to 1224 letters, digits and +=,.@:/-_')
+  refuse(type === 'assumed_role' && draft.externalId !== '' && !externalIdForm.test(draft.externalId), 'external_id has 2 to 1224 letters, digits and +=,.@:/-_')
   refuse(type !== 'session_token' && draft.mfaSerialNumber !== '', 'cannot supply mfa_serial_number when credential_type isn\'t session_token')
   refuse(type !== 'assumed_role' && draft.sourceIdentity !== '', 'cannot supply source_identity when credential_type isn\'t assumed_role')
   refuse(draft.sourceIdentity !== '' && !sourceIdentities.includes(draft.sourceIdentity), `source_identity must be one of: ${sourceIdentities.join(', ')}`)
