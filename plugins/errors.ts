@@ -65,7 +65,8 @@ function describe (error: unknown): object | undefined {
   if (!(error instanceof Error)) return error === undefined ? undefined : { kind: typeof error }
   const code: unknown = 'code' in error ? error.code : undefined
   const reason = error instanceof StoreConflict ? error.reason : undefined
-  const places = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)).map((line) => line.trim())
+  const lines = error.stack?.split('\n').slice(error.message.split('\n').length) ?? []
+  const places = lines.filter((line) => /^\s+at /.test(line)).map((line) => line.trim())
   return { name: error.name, code: typeof code === 'string' ? code : undefined, reason, places }
 }
 

@@ -13,7 +13,8 @@ async function until (condition: () => boolean, what: string): Promise<void> {
 }
 
 t.test('SEC-287 headers, bodies and silence that take too long are cut off, and others are served meanwhile', async (t) => {
-  const front = await startFront(t, { limits: { headersTimeoutMs: 400, requestTimeoutMs: 600, timeoutCheckMs: 50, connectionsPerSourceMax: 500 } })
+  const limits = { headersTimeoutMs: 400, requestTimeoutMs: 600, timeoutCheckMs: 50, connectionsPerSourceMax: 500 }
+  const front = await startFront(t, { limits })
   const slow: RawConnection[] = []
   const timers: NodeJS.Timeout[] = []
   for (let i = 0; i < 60; i++) slow.push(await connectRaw(front))
