@@ -1,3 +1,5 @@
+import { createScanner, type Scanner } from './hcl-scanner.ts'
+
 /** A value of a policy text, with where it stands. */
 export type Node =
   | { readonly type: 'scalar', readonly value: string | number | boolean | null, readonly offset: number }
@@ -12,28 +14,8 @@ export interface Item {
   readonly offset: number
 }
 
-/** A text that is not HCL or JSON; `message` is public and names the line. */
-export class SyntaxProblem extends Error {
-  override readonly name = 'SyntaxProblem'
-}
-
 /** Deepest nesting of lists and objects. Policies need four. */
 const depthMax = 16
-
-const identifier = /[\p{L}_][\p{L}\p{N}_.-]*/uy
-const number = /[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\p{L}\p{N}_.])/uy
-const heredocStart = /<<(-?)([\p{L}\p{N}_.-]+)\r?\n/uy
-const escapes: Readonly<Record<string, string>> = {
-  a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"', '/': '/'
-}
-const escapeDigits: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 }
-
-/** The line, from 1, in which an offset of a text stands. */
-export function lineAt (text: string, offset: number): number {
-  let line = 1
-  for (let at = text.indexOf('\n'); at !== -1 && at < offset; at = text.indexOf('\n', at + 1)) line++
-  return line
-}
 
 /**
  * Reads the HCL 1 that policies are written in, and JSON in the same model: blocks with labels,
@@ -43,164 +25,80 @@ export function lineAt (text: string, offset: number): number {
  * @throws SyntaxProblem
  */
 export function parseHcl (text: string): readonly Item[] {
-  let at = text.startsWith('\uFEFF') ? 1 : 0
+  const scanner = createScanner(text)
+  if (scanner.peek() !== '{') return readItems(scanner, '', 1)
+  scanner.step()
+  const items = readItems(scanner, '}', 1)
+  scanner.step()
+  if (scanner.peek() !== '') scanner.fail('nothing may follow the closing brace')
+  return items
+}
 
-  function fail (problem: string, offset = at): never {
-    throw new SyntaxProblem(`line ${lineAt(text, offset)}: ${problem}`)
-  }
-
-  function skipTo (end: number): void {
-    at = end === -1 ? text.length : end
-  }
-
-  /** Skips white space and comments; answers the character that follows, '' at the end. */
-  function peek (): string {
-    for (;;) {
-      const char = text[at]
-      if (char === undefined) return ''
-      if (char === ' ' || char === '\t' || char === '\n' || char === '\r') {
-        at++
-      } else if (char === '#' || (char === '/' && text[at + 1] === '/')) {
-        skipTo(text.indexOf('\n', at))
-      } else if (char === '/' && text[at + 1] === '*') {
-        const end = text.indexOf('*/', at + 2)
-        if (end === -1) fail('comment is not closed')
-        at = end + 2
-      } else {
-        return char
-      }
+/** Items up to a closing brace, which stays, or to the end of the text. */
+function readItems (scanner: Scanner, end: '}' | '', depth: number): Item[] {
+  const items: Item[] = []
+  for (;;) {
+    const next = scanner.peek()
+    if (next === end) return items
+    if (next === '') scanner.fail('a brace is not closed')
+    if (next === ',' && items.length > 0) {
+      scanner.step()
+      continue
     }
-  }
-
-  function match (pattern: RegExp): RegExpExecArray | null {
-    pattern.lastIndex = at
-    const found = pattern.exec(text)
-    if (found !== null) at = pattern.lastIndex
-    return found
-  }
-
-  function readEscape (): string {
-    const char = text[at++] ?? fail('text is not closed')
-    const plain = Object.hasOwn(escapes, char) ? escapes[char] : undefined
-    if (plain !== undefined) return plain
-    const digits = Object.hasOwn(escapeDigits, char) ? escapeDigits[char] ?? 0 : fail('unknown escape sequence')
-    const hex = text.slice(at, at + digits)
-    const code = /^[0-9a-fA-F]+$/.test(hex) && hex.length === digits ? Number.parseInt(hex, 16) : 0x110000
-    if (code > 0x10FFFF) fail('escape sequence is no character')
-    at += digits
-    return String.fromCodePoint(code)
-  }
-
-  function readQuoted (): string {
-    const start = at++
-    let value = ''
-    let from = at
-    for (;;) {
-      const char = text[at]
-      if (char === undefined || char === '\n') fail('text is not closed', start)
-      if (char === '"') break
-      if (char === '\\') {
-        value += text.slice(from, at++)
-        value += readEscape()
-        from = at
-      } else {
-        at++
-      }
+    const offset = scanner.offset()
+    const [key, ...labels] = readKeys(scanner)
+    if (key === undefined) scanner.fail('expected a key')
+    const sign = scanner.peek()
+    if (sign === '=' || sign === ':') {
+      if (labels.length > 0) scanner.fail('expected a block after several keys')
+      scanner.step()
+    } else if (sign !== '{') {
+      scanner.fail('expected "=" or a block')
     }
-    value += text.slice(from, at++)
-    return value
+    items.push({ key, labels, value: readValue(scanner, depth), offset })
   }
+}
 
-  function readHeredoc (): string {
-    const start = at
-    const [, dash, word] = match(heredocStart) ?? fail('heredoc has no name')
-    const lines: string[] = []
-    for (;;) {
-      if (at >= text.length) fail('heredoc is not closed', start)
-      const found = text.indexOf('\n', at)
-      const end = found === -1 ? text.length : found
-      const line = text.slice(at, end)
-      at = end + 1
-      if (line.trim() === word) {
-        at = end
-        break
-      }
-      lines.push(dash === '-' ? line.trimStart() : line)
-    }
-    return lines.length === 0 ? '' : lines.join('\n') + '\n'
+function readKeys (scanner: Scanner): string[] {
+  const keys: string[] = []
+  for (;;) {
+    const key = scanner.peek() === '"' ? scanner.readQuoted() : scanner.readIdentifier()
+    if (key === null) return keys
+    keys.push(key)
   }
+}
 
-  function readList (depth: number): Node {
-    const offset = at++
-    const nodes: Node[] = []
-    while (peek() !== ']') {
-      nodes.push(readValue(depth))
-      const next = peek()
-      if (next === ',') at++
-      else if (next !== ']') fail('expected a comma or the end of the list')
-    }
-    at++
-    return { type: 'list', nodes, offset }
-  }
-
-  function readObject (depth: number): Node {
-    const offset = at++
-    const items = readItems('}', depth)
-    at++
+function readValue (scanner: Scanner, depth: number): Node {
+  if (depth > depthMax) scanner.fail('nested too deeply')
+  const char = scanner.peek()
+  const offset = scanner.offset()
+  if (char === '"') return { type: 'scalar', value: scanner.readQuoted(), offset }
+  if (char === '<') return { type: 'scalar', value: scanner.readHeredoc(), offset }
+  if (char === '[') return readList(scanner, depth + 1)
+  if (char === '{') {
+    scanner.step()
+    const items = readItems(scanner, '}', depth + 1)
+    scanner.step()
     return { type: 'object', items, offset }
   }
+  const value = scanner.readNumber()
+  if (value !== null) return { type: 'scalar', value, offset }
+  const word = scanner.readIdentifier()
+  if (word === 'true' || word === 'false') return { type: 'scalar', value: word === 'true', offset }
+  if (word === 'null') return { type: 'scalar', value: null, offset }
+  return scanner.fail('expected a value', offset)
+}
 
-  function readValue (depth: number): Node {
-    if (depth > depthMax) fail('nested too deeply')
-    const char = peek()
-    const offset = at
-    if (char === '"') return { type: 'scalar', value: readQuoted(), offset }
-    if (char === '<') return { type: 'scalar', value: readHeredoc(), offset }
-    if (char === '[') return readList(depth + 1)
-    if (char === '{') return readObject(depth + 1)
-    const digits = match(number)
-    if (digits !== null) return { type: 'scalar', value: Number(digits[0]), offset }
-    const word = match(identifier)?.[0]
-    if (word === 'true' || word === 'false') return { type: 'scalar', value: word === 'true', offset }
-    if (word === 'null') return { type: 'scalar', value: null, offset }
-    return fail('expected a value', offset)
+function readList (scanner: Scanner, depth: number): Node {
+  const offset = scanner.offset()
+  const nodes: Node[] = []
+  scanner.step()
+  while (scanner.peek() !== ']') {
+    nodes.push(readValue(scanner, depth))
+    const next = scanner.peek()
+    if (next === ',') scanner.step()
+    else if (next !== ']') scanner.fail('expected a comma or the end of the list')
   }
-
-  function readKeys (): string[] {
-    const keys: string[] = []
-    for (;;) {
-      const key = peek() === '"' ? readQuoted() : match(identifier)?.[0]
-      if (key === undefined) return keys
-      keys.push(key)
-    }
-  }
-
-  function readItems (end: '}' | '', depth: number): Item[] {
-    const items: Item[] = []
-    for (;;) {
-      const next = peek()
-      if (next === end) return items
-      if (next === '') fail('a brace is not closed')
-      if (next === ',' && items.length > 0) {
-        at++
-        continue
-      }
-      const offset = at
-      const [key, ...labels] = readKeys()
-      if (key === undefined) fail('expected a key')
-      const sign = peek()
-      if (sign === '=' || sign === ':') {
-        if (labels.length > 0) fail('expected a block after several keys')
-        at++
-      } else if (sign !== '{') {
-        fail('expected "=" or a block')
-      }
-      items.push({ key, labels, value: readValue(depth), offset })
-    }
-  }
-
-  if (peek() !== '{') return readItems('', 1)
-  const root = readObject(1)
-  if (peek() !== '') fail('nothing may follow the closing brace')
-  return root.type === 'object' ? root.items : []
+  scanner.step()
+  return { type: 'list', nodes, offset }
 }

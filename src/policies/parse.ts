@@ -1,7 +1,8 @@
 import { DurationError, parseSeconds } from '../core/duration.ts'
 import { invalidRequest } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
-import { lineAt, parseHcl, SyntaxProblem, type Item, type Node } from './hcl.ts'
+import { lineAt, SyntaxProblem } from './hcl-scanner.ts'
+import { parseHcl, type Item, type Node } from './hcl.ts'
 import { capabilityBits, compilePattern, type ParameterValues, type Pattern, type Rule } from './rule.ts'
 
 /** Longest policy text, in bytes as JSON, so that its record fits a commit of the store. */

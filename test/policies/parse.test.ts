@@ -1,6 +1,7 @@
 import t from 'tap'
 import { BrokerError } from '../../src/core/errors.ts'
-import { parseHcl, SyntaxProblem } from '../../src/policies/hcl.ts'
+import { SyntaxProblem } from '../../src/policies/hcl-scanner.ts'
+import { parseHcl } from '../../src/policies/hcl.ts'
 import { parsePolicy, policyBytesMax } from '../../src/policies/parse.ts'
 import { capabilityBits } from '../../src/policies/rule.ts'
 
