@@ -97,7 +97,8 @@ function conflicts (config: Config, environment: Environment): string[] {
   if (config.masterKey !== null && config.masterKeyFile !== '') {
     problems.push('LATCHKEY_MASTER_KEY and LATCHKEY_MASTER_KEY_FILE are not set together')
   }
-  return [...problems, ...config.development ? developmentConflicts(environment, isLoopback) : productionConflicts(config)]
+  const ofMode = config.development ? developmentConflicts(environment, isLoopback) : productionConflicts(config)
+  return [...problems, ...ofMode]
 }
 
 function developmentConflicts (environment: Environment, isLoopback: boolean): string[] {
