@@ -123,6 +123,8 @@ function commandOptions (target: RedisTarget, connection: RedisConnection): Opti
     socketTimeout: Math.ceil(commandTimeoutMs * 0.9),
     connectTimeout: CONNECT_MS,
     connectionName: 'latchkey',
+    // A primary that became a replica: look for the new one. The command itself is not sent again.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
     disableClientInfo: true,
     protocol: 2,
     ...(target.username === '' ? {} : { username: target.username }),
