@@ -11,6 +11,8 @@ import type { Account, World } from './state/world.ts'
 
 /** Whether a caller may, by all policies that a region sees now. */
 export interface Judge {
+  /** The policy of a session; those used lately are kept. @throws PolicyError MalformedPolicyDocument. */
+  parseSessionPolicy (text: string): PolicyDocument
   decide (call: Call, action: string, resource: string, extra?: ExtraKeys): Decision
   /** @throws AwsError AccessDenied in IAM's words. */
   authorize (call: Call, action: string, resource: string, extra?: ExtraKeys): void
@@ -44,6 +46,14 @@ const sessionPoliciesMax = 1000
 export function createJudge (world: World): Judge {
   const sessionPolicies = createBoundedCache<PolicyDocument>(sessionPoliciesMax)
 
+  const parseSessionPolicy = (text: string): PolicyDocument => {
+    const known = sessionPolicies.get(text)
+    if (known !== undefined) return known
+    const made = parsePolicyDocument(text, 'session')
+    sessionPolicies.put(text, made)
+    return made
+  }
+
   const managed = (region: string, arns: readonly string[]): PolicyDocument[] => arns.flatMap((arn) => {
     const policy = world.findPolicyFrom(region, arn)
     return policy === null ? [] : defaultDocument(policy)
@@ -66,11 +76,7 @@ export function createJudge (world: World): Judge {
     const { policy, policyArns } = session
     if (policy === null && policyArns.length === 0) return kind === 'federated-user' ? [] : null
     const documents = managed(region, policyArns)
-    if (policy === null) return documents
-    const known = sessionPolicies.get(policy)
-    const inline = known ?? parsePolicyDocument(policy, 'session')
-    if (known === undefined) sessionPolicies.put(policy, inline)
-    return [inline, ...documents]
+    return policy === null ? documents : [parseSessionPolicy(policy), ...documents]
   }
 
   const policiesOf = (caller: Caller, region: string): PolicySet => {
@@ -87,6 +93,7 @@ export function createJudge (world: World): Judge {
   })
 
   return {
+    parseSessionPolicy,
     decide: decideFor,
     authorize (call, action, resource, extra) {
       const decision = decideFor(call, action, resource, extra)

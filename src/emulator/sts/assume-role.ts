@@ -42,7 +42,7 @@ export function createAssumeRole ({ world, sessions, judge, mfa }: StsParts): Op
     if (caller.kind === 'root') throw denied('Roles may not be assumed by root accounts.')
     if (caller.kind === 'federated-user') throw denied('Cannot call AssumeRole with federation credentials')
     const target = findTarget(world, input.roleArn, call.region)
-    checkSessionContent(input, caller.session)
+    checkSessionContent(input, caller.session, judge)
     const incoming = inheritedTags(caller.session)
     authorize(judge, call, target, input, { incoming, mfaAtMs: mfa.verify(call, mfaClaim) })
 

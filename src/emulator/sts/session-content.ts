@@ -1,6 +1,6 @@
-import { parsePolicyDocument } from '../authorization/document.ts'
 import { AwsError, invalid } from '../aws-error.ts'
 import { readList, readTexts, type Params } from '../http/params.ts'
+import type { Judge } from '../judge.ts'
 import type { Session } from '../state/sessions.ts'
 import type { World } from '../state/world.ts'
 import type { Problems } from '../validation.ts'
@@ -49,7 +49,9 @@ export function readSessionContent (params: Params, problems: Problems): Session
  *
  * @throws AwsError InvalidParameterValue; PolicyError MalformedPolicyDocument.
  */
-export function checkSessionContent (content: SessionContent, inherited: Session | null): void {
+export function checkSessionContent (
+  content: SessionContent, inherited: Session | null, judge: Pick<Judge, 'parseSessionPolicy'>
+): void {
   const keys = content.tags.map(([key]) => key.toLowerCase())
   if (new Set(keys).size !== keys.length) {
     throw badValue('Duplicate tag keys found. Please note that Tag keys are case insensitive.')
@@ -64,7 +66,7 @@ export function checkSessionContent (content: SessionContent, inherited: Session
   if (keys.some((key) => fixed.has(key))) {
     throw badValue('One of the specified transitive tag keys can\'t be set because it conflicts with a transitive tag key from the calling session.')
   }
-  if (content.policy !== null) parsePolicyDocument(content.policy, 'session')
+  if (content.policy !== null) judge.parseSessionPolicy(content.policy)
 }
 
 /**

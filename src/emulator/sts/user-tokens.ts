@@ -20,7 +20,7 @@ export function createGetFederationToken ({ world, sessions, judge }: StsParts):
     const content = readSessionContent(params, problems)
     problems.throwIfAny()
     requireLongTerm(call)
-    checkSessionContent(content, null)
+    checkSessionContent(content, null, judge)
     const arn = `arn:aws:sts::${caller.account.id}:federated-user/${name}`
     const keys: ExtraKeys = requestTagKeys(content.tags)
     judge.authorize(call, 'sts:GetFederationToken', arn, { ...keys, 'sts:DurationSeconds': [String(durationSeconds)] })

@@ -18,7 +18,7 @@ const sourceIdentityClaim = 'https://aws.amazon.com/source_identity'
 
 /** AssumeRoleWithWebIdentity: no signature; the token is the proof, and brings tags and source identity. */
 export function createAssumeRoleWithWebIdentity (
-  { world, sessions, issuerKeys }: StsParts & { readonly issuerKeys: IssuerKeys }
+  { world, sessions, judge, issuerKeys }: StsParts & { readonly issuerKeys: IssuerKeys }
 ): (call: UnsignedCall) => Promise<Answer> {
   return async (call) => {
     const { params, region, nowMs } = call
@@ -38,7 +38,7 @@ export function createAssumeRoleWithWebIdentity (
     await checkSignature(token, provider, issuerKeys)
     checkClaims(token, provider, nowMs)
     const content: SessionContent = { policy, policyArns, tokenBytesMin, ...tagsOf(token) }
-    checkSessionContent(content, null)
+    checkSessionContent(content, null, judge)
     const sourceIdentity = sourceIdentityOf(token)
     const role = authorize(call, target, { token, provider, content, sourceIdentity, sessionName })
     if (durationSeconds > role.maxSessionSeconds) {
