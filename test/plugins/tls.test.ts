@@ -38,7 +38,9 @@ function install (name: string): void {
   writeFileSync(settings.keyFile, readFileSync(file(`${name}.key`)))
 }
 
-async function get (port: number, options: RequestOptions): Promise<{ status: number | undefined, name: string, body: string }> {
+interface Got { readonly status: number | undefined, readonly name: string, readonly body: string }
+
+async function get (port: number, options: RequestOptions): Promise<Got> {
   const sent = httpsRequest({ port, host: '127.0.0.1', path: '/v1/a', rejectUnauthorized: false, agent: false, ...options })
   sent.end()
   const [response] = await once(sent, 'response')
