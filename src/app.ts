@@ -97,7 +97,14 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     cipher: createAnswerCipher(keyring.clusterId),
     tokens: { create: tokens.create, identify: tokens.identify, revoke: revocation.revoke }
   })
-  const unmounting = createUnmount({ store, mounts, endMount: leases.endMount })
+  const unmounting = createUnmount({
+    store,
+    mounts,
+    endMount: async (mount) => {
+      await leases.endMount(mount)
+      await backends.removeMount(mount.accessor)
+    }
+  })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
     unmount: unmounting.unmount,
@@ -178,7 +185,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await http.stop(deadlineMs)
       await scheduler.stop()
       await sweeper.stop()
-      backends.close()
+      await backends.close()
       await audit.close()
       await store.close()
     }

@@ -109,7 +109,13 @@ export function createBackends (parts: BackendParts) {
       .flatMap(({ table }) => table.operations)
       .flatMap(({ fields }) => Object.keys(fields)),
     dueHandlers: appRole.dueHandlers as ReadonlyMap<string, DueHandler>,
-    close (): void { aws.close() }
+    /** Removes what a mount's backend keeps outside of the mount's own shard. Repeatable. */
+    removeMount: (accessor: string) => appRole.removeMount(accessor),
+    /** Waits for work in the background, and lets go of connections. */
+    async close (): Promise<void> {
+      await appRole.idle()
+      aws.close()
+    }
   }
 
   function createSystem ({ policies, tokens, leases, wrapping }: BackendParts, method: typeof appRole): Backend {
