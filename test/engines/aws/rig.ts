@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { createServer as createSocketServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type IncomingMessage } from 'node:http'
+import { createServer as createSocketServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createOperationTable } from '../../../src/broker/operation-table.ts'
 import type { Call, Issued, Outcome, Verb } from '../../../src/core/backend.ts'
 import type { Clock } from '../../../src/core/clock.ts'
@@ -41,7 +41,7 @@ export function createEngineRig (options: EngineRigOptions = {}) {
 
   async function run (verb: Verb, path: string, data: JsonObject = {}, caller: Partial<Caller> = {}): Promise<Outcome> {
     const match = table.match(path, verb)
-    if (match?.operation == null) throw new Error(`no operation ${verb} ${path}`)
+    if (!match?.operation) throw new Error(`no operation ${verb} ${path}`)
     const { input } = readInput(match.operation.fields, data, match.captured, 'Field validation failed: ')
     const call: Call = {
       mount,
@@ -53,7 +53,8 @@ export function createEngineRig (options: EngineRigOptions = {}) {
         remoteAddress: '127.0.0.1', wrapTtlSeconds: null, clientToken: null, data, bodyText: null
       },
       caller: { accessor: '4fabc', displayName: 'root', metadata: null, ...caller },
-      token: null
+      token: null,
+      usesLeft: null
     }
     return match.operation.run(call, input)
   }
@@ -109,15 +110,15 @@ export interface StsStub {
 }
 
 /** A loopback server that counts what reaches it. `null` as an answer: the connection is cut. */
-export async function startSts (answer: (seen: Seen, socket: Socket) => Answer | null | Promise<Answer | null>): Promise<StsStub> {
+export async function startSts (answer: (seen: Seen, socket: Socket) => Answer | null): Promise<StsStub> {
   const seen: Seen[] = []
   const server = createServer((message, response) => {
     const chunks: Buffer[] = []
     message.on('data', (chunk: Buffer) => chunks.push(chunk))
-    message.on('end', async () => {
+    message.on('end', () => {
       const one = { headers: message.headers, form: new URLSearchParams(Buffer.concat(chunks).toString()) }
       seen.push(one)
-      const given = await answer(one, message.socket)
+      const given = answer(one, message.socket)
       if (given === null) return
       response.writeHead(given.status ?? 200, { 'content-type': 'text/xml', ...given.headers })
       response.end(given.body ?? assumed(one.form))
@@ -143,7 +144,7 @@ export async function closedPort (): Promise<number> {
   return port
 }
 
-export function listenOnLoopback (server: Pick<Server, 'listen' | 'address'>): Promise<number> {
+export function listenOnLoopback (server: Server): Promise<number> {
   return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => { resolve((server.address() as AddressInfo).port) })
   })
@@ -166,7 +167,8 @@ export function assumed (form: URLSearchParams, parts: AssumedParts = {}): strin
   const [, accountId, roleName] = /^arn:aws:iam::(\d+):role\/(?:.*\/)?([^/]+)$/.exec(form.get('RoleArn') ?? '') ?? []
   const seconds = Number(form.get('DurationSeconds'))
   const expiration = parts.expiration ?? new Date(Date.now() + seconds * 1000).toISOString()
-  const credentials = parts.credentials ?? `<Credentials><AccessKeyId>${parts.accessKeyId ?? `ASIA${String(++keys).padStart(16, '0')}`}</AccessKeyId>` +
+  const accessKeyId = parts.accessKeyId ?? `ASIA${String(++keys).padStart(16, '0')}`
+  const credentials = parts.credentials ?? `<Credentials><AccessKeyId>${accessKeyId}</AccessKeyId>` +
     `<SecretAccessKey>wJalrXUtnFEMI/K7MDENG</SecretAccessKey><SessionToken>token-of-${name}</SessionToken><Expiration>${expiration}</Expiration></Credentials>`
   return `${parts.before ?? ''}<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>` +
     `<AssumedRoleUser><AssumedRoleId>${parts.id ?? `AROAEXAMPLE:${name}`}</AssumedRoleId>` +
@@ -175,7 +177,7 @@ export function assumed (form: URLSearchParams, parts: AssumedParts = {}): strin
 }
 
 /** An error as STS sends it. */
-export function refused (status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}): Answer {
+export function refused (status: number, code: string, message: string, headers: Answer['headers'] = {}): Answer {
   return {
     status,
     headers,
