@@ -9,6 +9,8 @@ export interface StatusFacts {
   readonly clusterId: string
   readonly storageType: string
   readonly now: () => number
+  /** What is not as it should be, each a public sentence: a failing audit device, a store that may lose data. */
+  readonly degraded: () => readonly string[]
 }
 
 const codeNames = [
@@ -57,6 +59,7 @@ function health (request: FastifyRequest, reply: FastifyReply, facts: StatusFact
     if (code < 200 || code > 599) return refuse(reply, 400)
     codes.set(name, code)
   }
+  const degraded = facts.degraded()
   return send(reply, codes.get('activecode') ?? 200, {
     initialized: true,
     sealed: false,
@@ -67,7 +70,8 @@ function health (request: FastifyRequest, reply: FastifyReply, facts: StatusFact
     server_time_utc: Math.floor(facts.now() / 1000),
     version: facts.version,
     cluster_name: facts.clusterName,
-    cluster_id: facts.clusterId
+    cluster_id: facts.clusterId,
+    ...(degraded.length > 0 && { degraded })
   })
 }
 

@@ -126,7 +126,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   })
   const gate = createGate({ mounts, backends: backends.find, tokens, aclFor: policies.aclFor })
   const settlement = createSettlement({
-    tokens, leases, wrapper: wrapping, revokeToken: revocation.revoke, now: () => clock.now()
+    tokens, leases, wrapping, revokeToken: revocation.revoke, now: () => clock.now()
   })
   const broker = createBroker({ clock, gate, settlement, audit, revokeToken: revocation.revoke })
   await mountBuiltIns(mounts)
@@ -147,7 +147,11 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     clusterName: config.clusterName ?? '',
     clusterId: keyring.clusterId,
     storageType: opened.storageType,
-    now: () => clock.now()
+    now: () => clock.now(),
+    degraded: () => [
+      ...opened.risks,
+      ...audit.status().filter(({ failing }) => failing).map(({ name }) => `the audit device ${name} does not take entries`)
+    ]
   })
   const scheduler = createScheduler({
     logger,

@@ -81,7 +81,9 @@ function step (what: string, holds: boolean, detail: string): void {
   process.stdout.write(`${holds ? 'ok    ' : 'WRONG '} ${what}: ${detail}\n`)
 }
 
-async function send (address: string, method: string, target: string, token: string | null, body?: Body): Promise<Answer> {
+async function send (
+  address: string, method: string, target: string, token: string | null, body?: Body
+): Promise<Answer> {
   const response = await fetch(`${address}/v1/${target}`, {
     method,
     redirect: 'error',

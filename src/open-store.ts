@@ -16,6 +16,8 @@ export interface OpenStore {
   readonly keyring: Keyring
   readonly clock: StoreClock
   readonly storageType: 'sqlite' | 'redis'
+  /** Settings of the store that put data at risk, each a public sentence; none in production. */
+  readonly risks: readonly string[]
   /** Reads the whole store for damage, once, after serving began. Answers what it found. */
   check (): Promise<readonly string[]>
 }
@@ -33,7 +35,7 @@ export async function openStore (config: Config, environment: NodeJS.ProcessEnv,
   const sqlite = location === 'sqlite' ? openSqliteStore({ location: path.join(dataDir, 'latchkey.db') }) : null
   const store: Store | SqliteStore = sqlite ?? await openRedisStore({ url: location })
   try {
-    await refuseRisks(store, config, logger)
+    const risks = await refuseRisks(store, config, logger)
     const nameFile = path.join(dataDir, 'cluster-id')
     const sealed = await openSealedStore({
       store,
@@ -48,6 +50,7 @@ export async function openStore (config: Config, environment: NodeJS.ProcessEnv,
       keyring: sealed.keyring,
       clock: await openStoreClock({ store: sealed.store }),
       storageType: sqlite === null ? 'redis' : 'sqlite',
+      risks,
       check: async () => await sqlite?.check() ?? []
     }
   } catch (error) {
@@ -57,11 +60,11 @@ export async function openStore (config: Config, environment: NodeJS.ProcessEnv,
 }
 
 /** Settings of the store that put data at risk stop a production start; in development they are named (SEC-352). */
-async function refuseRisks (store: Store, { development }: Config, logger: Logger): Promise<void> {
+async function refuseRisks (store: Store, { development }: Config, logger: Logger): Promise<readonly string[]> {
   const { problems } = await store.inspect()
-  if (problems.length === 0) return
-  if (!development) throw new Error(`the store is not safe to serve from:${problems.map((text) => `\n  - ${text}`).join('')}`)
+  if (problems.length > 0 && !development) throw new Error(`the store is not safe to serve from:${problems.map((text) => `\n  - ${text}`).join('')}`)
   for (const problem of problems) logger.warn({ problem }, 'the store may lose what it was given')
+  return problems
 }
 
 function openSealer (config: Config, environment: NodeJS.ProcessEnv, dataDir: string): KeySealer {

@@ -3,9 +3,11 @@ import { addressInBlocks } from '../core/cidr.ts'
 import { BrokerError, invalidRequest, permissionDenied, unsupportedPath } from '../core/errors.ts'
 import { readInput, type Fields, type Input } from '../core/fields.ts'
 import { requestPrefix, type Mount } from '../core/model.ts'
+import type { MountTable } from '../mounts/mount-table.ts'
+import type { Acl } from '../policies/acl.ts'
 import type { LiveToken, TokenStore } from '../tokens/token-store.ts'
-import type { AccessRules, Backends, MountResolver, Registered } from './parts.ts'
 import { helpFor } from './help.ts'
+import type { Backends, Registered } from './parts.ts'
 import type { BrokerRequest } from './request.ts'
 
 /** What a request turns out to do; the capability of the same name allows it. */
@@ -35,10 +37,10 @@ export interface Work {
 }
 
 export interface GateOptions {
-  readonly mounts: MountResolver
+  readonly mounts: Pick<MountTable, 'resolve' | 'ttlBounds' | 'storeOf'>
   readonly backends: Backends
   readonly tokens: Pick<TokenStore, 'find'>
-  readonly aclFor: (policies: readonly string[]) => AccessRules
+  readonly aclFor: (policies: readonly string[]) => Acl
 }
 
 /** What is known before anybody was authenticated. */
@@ -138,7 +140,7 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
   }
 
   async function judge (
-    request: BrokerRequest, verb: Verb, target: Target, acl: AccessRules, live: LiveToken, nowMs: number
+    request: BrokerRequest, verb: Verb, target: Target, acl: Acl, live: LiveToken, nowMs: number
   ): Promise<Verdict> {
     const { mount, operation } = target
     const callAs = mount === null ? null : callFor(request, target, mount, live, nowMs)
@@ -166,7 +168,7 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
 
   /** Help needs a token and no capability, and tells of no mount that the caller has nothing to do with. */
   function adviseOn (
-    request: BrokerRequest, target: Target, acl: AccessRules, live: LiveToken, nowMs: number
+    request: BrokerRequest, target: Target, acl: Acl, live: LiveToken, nowMs: number
   ): Verdict {
     const { mount, registered } = target
     const found = { mount, path: target.path, live, operation: 'help' as const, grantedBy: [] }

@@ -5,11 +5,13 @@ import type { JsonObject } from '../core/json.ts'
 import { requestPrefix } from '../core/model.ts'
 import { StoreConflict } from '../core/store.ts'
 import { grantTtl } from '../core/ttl.ts'
+import type { Leases } from '../leases/lease-manager.ts'
+import type { OpenLease } from '../leases/vend.ts'
 import { authBlock } from '../tokens/auth-block.ts'
 import type { LiveToken, TokenStore } from '../tokens/token-store.ts'
+import type { Wrapping } from '../wrapping/wrapping.ts'
 import { envelope } from './envelope.ts'
 import type { Work } from './gate.ts'
-import type { LeaseKeeper, OpenLease, Wrapper } from './parts.ts'
 import type { BrokerResponse } from './request.ts'
 
 /** An answer that is ready and not given yet. */
@@ -25,8 +27,8 @@ export interface Settled {
 export interface SettlementOptions {
   readonly tokens: Pick<TokenStore, 'create'>
   readonly revokeToken: (accessor: string, nowMs: number) => Promise<boolean>
-  readonly leases: LeaseKeeper
-  readonly wrapper: Wrapper
+  readonly leases: Pick<Leases, 'open'>
+  readonly wrapping: Pick<Wrapping, 'wrap'>
   readonly now: () => number
 }
 
@@ -42,7 +44,7 @@ interface Draft {
 
 /** From outcome to answer: makes the token or the lease, builds the envelope, wraps it (contract 1.5, 5.9). */
 export function createSettlement (options: SettlementOptions) {
-  const { tokens, leases, wrapper } = options
+  const { tokens, leases, wrapping } = options
 
   async function settle (work: Work, outcome: Outcome, live: LiveToken | null): Promise<Settled> {
     const { call } = work
@@ -159,7 +161,7 @@ export function createSettlement (options: SettlementOptions) {
       return { response: { kind: 'body', json: draft.json, ...as }, view: draft.view, confirm, withdraw }
     }
     try {
-      const wrapped = await wrapper.wrap({
+      const wrapped = await wrapping.wrap({
         json: draft.json,
         ttlSeconds: wrapTtlSeconds,
         creationPath: path,

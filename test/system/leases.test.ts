@@ -34,7 +34,6 @@ function createDoor (rig = createRig({ store: createMemoryStore() })) {
     mounts: {
       resolve: (path) => path.startsWith('sys/') ? { mount: sys, rest: path.slice(requestPrefix(sys).length) } : null,
       ttlBounds: () => ({ ttlSecondsDefault: 1, ttlSecondsMax: 1 }),
-      byAccessor: () => null,
       storeOf: (mount) => createMountStore(rig.store, mount.accessor)
     },
     backends: () => registered,

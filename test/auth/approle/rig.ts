@@ -97,7 +97,6 @@ export function createRig (options: RigOptions = {}) {
         return mount === null ? null : { mount, rest: path.slice(requestPrefix(mount).length) }
       },
       ttlBounds: () => ({ ttlSecondsDefault: ttlSecondsMax, ttlSecondsMax }),
-      byAccessor: () => null,
       storeOf: (mount) => createMountStore(store, mount.accessor)
     },
     backends (type) {
@@ -114,7 +113,7 @@ export function createRig (options: RigOptions = {}) {
     tokens,
     revokeToken,
     leases: { open: async () => { throw new Error('no leases here') } },
-    wrapper: { wrap: async () => { throw new Error('no wrapping here') } },
+    wrapping: { wrap: async () => { throw new Error('no wrapping here') } },
     now: clock.now
   })
   const broker = createBroker({ clock, gate, settlement, audit, revokeToken })
