@@ -3,7 +3,7 @@ import { registerStatus } from '../../plugins/status.ts'
 import { errorsOf, request, startFront, type Front } from './front.ts'
 
 const facts = {
-  version: '2.4.0', buildDate: '2026-01-01T00:00:00Z', clusterName: 'c', clusterId: '0b1f6a1e-7f0a-4f0e-8d2c-1a2b3c4d5e6f', storageType: 'memory', now: () => 1_800_000_000_999
+  version: '2.4.0', buildDate: '2026-01-01T00:00:00Z', clusterName: 'c', clusterId: '0b1f6a1e-7f0a-4f0e-8d2c-1a2b3c4d5e6f', storageType: 'memory', now: () => 1_800_000_000_999, degraded: () => []
 }
 
 function start (test: { teardown (end: () => Promise<void> | void): void }): Promise<Front> {
