@@ -183,6 +183,7 @@ export function openSqliteStore ({ location }: { readonly location: string }): S
     try {
       return look()
     } catch (error) {
+      if (error instanceof StoreIntegrity) throw error
       throw new StoreUnavailable(undefined, error)
     }
   }
