@@ -4,7 +4,7 @@ import { readTexts } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
 import type { Ec2Region, Instance } from './ec2-state.ts'
 import { instanceTypes } from './instance-types.ts'
-import { instanceArn, instanceKeys, readInstances } from './instances.ts'
+import { instanceKeys, readInstances } from './instances.ts'
 import { missing, pageOf, passesFilters, readFilters, tagSet, type Ec2Gate } from './query.ts'
 
 type Attribute = (instance: Instance, region: Ec2Region) => Tree
@@ -86,9 +86,12 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
     ModifyInstanceMetadataOptions (call) {
       const { params, caller: { account } } = call
       const region = account.ec2.region(call.region)
-      const [instance] = readInstances(region, [params.get('InstanceId') ?? ''])
-      if (instance === undefined) throw missing('InvalidInstanceID.NotFound', 'instance', [''])
-      gate.authorize(call, instanceArn(instance, call.region, account.id), instanceKeys(instance, region))
+      const id = params.get('InstanceId') ?? ''
+      const known = region.instances.get(id)
+      gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
+        known === undefined ? {} : instanceKeys(known, region))
+      const [instance] = readInstances(region, [id])
+      if (instance === undefined) throw missing('InvalidInstanceID.NotFound', 'instance', [id])
       const changed = {
         ...instance,
         metadataTokens: params.get('HttpTokens') ?? instance.metadataTokens,

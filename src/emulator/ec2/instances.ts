@@ -4,7 +4,7 @@ import type { Tree } from '../http/tree.ts'
 import { resourceTagKeys } from '../request-context.ts'
 import type { Account } from '../state/world.ts'
 import type { Ec2Region, Instance, InstanceStateName } from './ec2-state.ts'
-import { missing, pageOf, passesFilters, readFilters, tagSet, type Ec2Gate, type Facets } from './query.ts'
+import { missing, pageOf, passesFilters, readFilters, requireIds, tagSet, type Ec2Gate, type Facets } from './query.ts'
 import { AwsError } from '../aws-error.ts'
 
 const codes: Readonly<Record<InstanceStateName, number>> = {
@@ -77,10 +77,6 @@ export function readInstances (region: Ec2Region, ids: readonly string[]): reado
   return ids.flatMap((id) => region.instances.get(id) ?? [])
 }
 
-export function instanceArn ({ id }: Instance, region: string, accountId: string): string {
-  return `arn:aws:ec2:${region}:${accountId}:instance/${id}`
-}
-
 /** Condition keys of an instance that is acted on. */
 export function instanceKeys (instance: Instance, region: Ec2Region) {
   return {
@@ -94,13 +90,12 @@ function transition (gate: Ec2Gate, to: Instance['state'], shown: InstanceStateN
   return (call) => {
     const { account } = call.caller
     const region = account.ec2.region(call.region)
-    const ids = readTexts(call.params, 'InstanceId')
+    const ids = requireIds(call.params, 'InstanceId')
     for (const id of ids) {
       const instance = region.instances.get(id)
       gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
         instance === undefined ? {} : instanceKeys(instance, region))
     }
-    if (ids.length === 0) throw new AwsError(400, 'MissingParameter', 'The request must contain the parameter InstanceId')
     const instances = readInstances(region, ids)
     const ended = instances.find(({ state }) => state === 'terminated')
     if (ended !== undefined && to !== 'terminated') {
@@ -130,7 +125,7 @@ function monitoring (gate: Ec2Gate, enabled: boolean): Operations[string] {
   return (call) => {
     const { account } = call.caller
     const region = account.ec2.region(call.region)
-    const ids = readTexts(call.params, 'InstanceId')
+    const ids = requireIds(call.params, 'InstanceId')
     for (const id of ids) gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`)
     const instances = readInstances(region, ids)
     for (const instance of instances) region.instances.set(instance.id, { ...instance, monitoring: enabled })

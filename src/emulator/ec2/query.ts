@@ -53,6 +53,34 @@ export function given (params: Params, name: string): string | undefined {
   return value === '' ? undefined : value
 }
 
+/**
+ * The ids that a change is for: at least one, or else there is nothing to ask a right for.
+ *
+ * @throws AwsError MissingParameter.
+ */
+export function requireIds (params: Params, name: string): readonly string[] {
+  const ids = readTexts(params, name)
+  if (ids.length === 0) throw new AwsError(400, 'MissingParameter', `The request must contain the parameter ${name}`)
+  return ids
+}
+
+/**
+ * `Tag.N` of a parameter group.
+ *
+ * @throws AwsError InvalidParameterValue for keys and values beyond EC2's bounds.
+ */
+export function readEc2Tags (params: Params, prefix: string): readonly (readonly [string, string])[] {
+  const tags = readList(params, prefix).map((tag) => [tag.get('.Key') ?? '', tag.get('.Value') ?? ''] as const)
+  const problem = tags.map(([key, value]) => {
+    if (key === '') return 'Tag key cannot be empty.'
+    if (key.startsWith('aws:')) return 'Tag keys starting with \'aws:\' are reserved for internal use'
+    if (key.length > 127) return 'Tag key exceeds the maximum length of 127 characters.'
+    return value.length > 255 ? 'Tag value exceeds the maximum length of 255 characters.' : null
+  }).find((words) => words !== null)
+  if (problem !== undefined) throw new AwsError(400, 'InvalidParameterValue', problem)
+  return tags
+}
+
 /** One `Filter.N`. */
 export interface Filter {
   readonly name: string

@@ -8,7 +8,7 @@ import type { RandomSource } from '../state/random.ts'
 import type { Ec2Region, Instance, Subnet } from './ec2-state.ts'
 import { instanceTypes } from './instance-types.ts'
 import { instanceTree } from './instances.ts'
-import { given, missing, type Ec2Gate } from './query.ts'
+import { given, missing, readEc2Tags, type Ec2Gate } from './query.ts'
 
 interface Launch {
   readonly imageId: string
@@ -157,7 +157,7 @@ function readProfileArn (params: Params, account: Call['caller']['account']): st
 export function readTagSpecifications (params: Params): ReadonlyMap<string, readonly (readonly [string, string])[]> {
   return new Map(readList(params, 'TagSpecification').map((element) => [
     element.get('.ResourceType') ?? '',
-    readList(element, '.Tag').map((tag) => [tag.get('.Key') ?? '', tag.get('.Value') ?? ''] as const)
+    readEc2Tags(element, '.Tag')
   ]))
 }
 

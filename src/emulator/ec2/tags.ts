@@ -1,9 +1,9 @@
 import { AwsError } from '../aws-error.ts'
 import type { Call, Operations } from '../call.ts'
-import { readList, readTexts } from '../http/params.ts'
+import { readList } from '../http/params.ts'
 import { requestTagKeys, resourceTagKeys } from '../request-context.ts'
 import type { Ec2Region } from './ec2-state.ts'
-import { missing, pageOf, passesFilters, readFilters, type Ec2Gate } from './query.ts'
+import { missing, pageOf, passesFilters, readEc2Tags, readFilters, requireIds, type Ec2Gate } from './query.ts'
 
 const types: Readonly<Record<string, string>> = {
   i: 'instance', vol: 'volume', eni: 'network-interface', vpc: 'vpc', subnet: 'subnet', sg: 'security-group'
@@ -16,11 +16,7 @@ export function createTagOperations (gate: Ec2Gate): Operations {
   return {
     CreateTags (call) {
       const region = call.caller.account.ec2.region(call.region)
-      const tags = readList(call.params, 'Tag').map((tag) => [tag.get('.Key') ?? '', tag.get('.Value') ?? ''] as const)
-      const reserved = tags.find(([key]) => key.startsWith('aws:'))
-      if (reserved !== undefined) {
-        throw new AwsError(400, 'InvalidParameterValue', 'Tag keys starting with \'aws:\' are reserved for internal use')
-      }
+      const tags = readEc2Tags(call.params, 'Tag')
       const ids = authorizeEach(call, gate, region, tags)
       for (const id of ids) {
         const merged = new Map([...region.tags.get(id) ?? [], ...tags])
@@ -59,7 +55,7 @@ export function createTagOperations (gate: Ec2Gate): Operations {
 function authorizeEach (
   call: Call, gate: Ec2Gate, region: Ec2Region, tags: readonly (readonly [string, string])[]
 ): readonly string[] {
-  const ids = readTexts(call.params, 'ResourceId')
+  const ids = requireIds(call.params, 'ResourceId')
   for (const id of ids) {
     gate.authorize(call, `arn:aws:ec2:${call.region}:${call.caller.account.id}:${typeOf(id)}/${id}`, {
       ...requestTagKeys(tags), ...resourceTagKeys('ec2', region.tags.get(id) ?? new Map())
