@@ -123,7 +123,7 @@ function exceeds (value: number, limit: number): boolean {
   return limit > 0 && (value === 0 || value > limit)
 }
 
-const customLengthMin = 15
+const customLengthMin = 13
 const customLengthMax = 1024
 
 /**
