@@ -95,20 +95,27 @@ function welcome (address: string, login: LoginPair, emulator: string | null, ha
   const body = `{"role_id":"${login.roleId}","secret_id":"${login.secretId}"}`
   const lines = [
     '',
-    `Latchkey serves at ${address} (development). AWS is ${emulator === null ? 'not configured' : `emulated at ${emulator}`}.`,
+    `Latchkey serves at ${address} (development). AWS is ${emulator === null ? 'what aws/config/root says' : `emulated at ${emulator}`}.`,
     '',
     `  role_id    ${login.roleId}`,
     `  secret_id  ${login.secretId}   (for ${secretIdTtl})`,
     ...hasRoot ? ['  root token as given in LATCHKEY_DEV_ROOT_TOKEN'] : [],
     '',
-    'Log in, fetch AWS credentials of the role ec2-only, and see whose they are:',
+    emulator === null ? 'Log in:' : 'Log in, fetch AWS credentials of the role ec2-only, and see whose they are:',
     '',
     `TOKEN=$(curl -s ${address}/v1/auth/approle/login -d '${body}' | sed -n 's/.*"client_token":"\\([^"]*\\)".*/\\1/p'); echo "$TOKEN"`,
     '',
-    `export $(curl -s -H "X-Vault-Token: $TOKEN" ${address}/v1/aws/creds/ec2-only | sed -n 's/.*"access_key":"\\([^"]*\\)","secret_key":"\\([^"]*\\)","security_token":"\\([^"]*\\)".*/AWS_ACCESS_KEY_ID=\\1 AWS_SECRET_ACCESS_KEY=\\2 AWS_SESSION_TOKEN=\\3/p'); echo "$AWS_ACCESS_KEY_ID"`,
-    '',
-    `curl -s --aws-sigv4 aws:amz:${region}:sts --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN" ${emulator ?? `https://sts.${region}.amazonaws.com`}/ -d 'Action=GetCallerIdentity&Version=2011-06-15'`,
-    ''
+    ...emulator === null ? [] : awsLines(address, emulator)
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** For an emulated AWS only: what nobody gave keys for answers nothing. */
+function awsLines (address: string, emulator: string): string[] {
+  return [
+    `export $(curl -s -H "X-Vault-Token: $TOKEN" ${address}/v1/aws/creds/ec2-only | sed -n 's/.*"access_key":"\\([^"]*\\)","secret_key":"\\([^"]*\\)","security_token":"\\([^"]*\\)".*/AWS_ACCESS_KEY_ID=\\1 AWS_SECRET_ACCESS_KEY=\\2 AWS_SESSION_TOKEN=\\3/p'); echo "$AWS_ACCESS_KEY_ID"`,
+    '',
+    `curl -s --aws-sigv4 aws:amz:${region}:sts --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN" ${emulator}/ -d 'Action=GetCallerIdentity&Version=2011-06-15'`,
+    ''
+  ]
 }
