@@ -165,9 +165,13 @@ export function createApi (options: ApiOptions): Serve {
     const { request, response, asked } = exchange
     const ends = asked.refusal?.code === 'too_large' || announcedBytes(request) > SKIPPED_BYTES_MAX
     const drains = ends && !request.complete
+    const end = () => { response.end() }
+    const hold = () => {
+      connections.whenBroken(request, end)
+      drainBody(request, end)
+    }
     if (ends || options.isStopping()) response.shouldKeepAlive = false
-    const hold = drains ? () => drainBody(request, () => response.end()) : undefined
-    writeError(response, error, extraHeaders(exchange), hold)
+    writeError(response, error, extraHeaders(exchange), drains ? hold : undefined)
     connections.guardAnswer(response)
   }
 

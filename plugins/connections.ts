@@ -34,6 +34,8 @@ export interface Connections {
   methodOf (request: IncomingMessage): string
   readonly refusals: ReadonlyMap<TransportRefusal, RefusalCount>
   readonly open: () => number
+  /** Calls `end` if the bytes of a request whose rest is being skipped turn out to be none. */
+  whenBroken (request: IncomingMessage, end: () => void): void
   /** Hears whether a request waits for its body, without which it has no answer. */
   gathers (request: IncomingMessage, isGathering: boolean): void
   /** Cuts a client off that does not read its answer; call once the answer is handed over. */
@@ -53,6 +55,7 @@ interface State extends Connection {
   last: IncomingMessage | null
   /** The request whose body is being gathered. */
   gathering: IncomingMessage | null
+  onBroken: (() => void) | null
   /** 1 where the last request can never be answered, for its body broke off. */
   unanswerable: 0 | 1
   /** What to say, once the answers owed are out, about bytes that were no request. */
@@ -125,6 +128,7 @@ export function createConnections ({ limits, clientAddress, clock }: {
       waiting: [],
       last: null,
       gathering: null,
+      onBroken: null,
       unanswerable: 0,
       farewell: null
     }
@@ -162,17 +166,21 @@ export function createConnections ({ limits, clientAddress, clock }: {
       return
     }
     const { last, waiting } = state
-    if (last?.complete === false && (state.gathering === last || waiting.length > 0)) {
+    const isBroken = last?.complete === false
+    const isUnanswerable = isBroken && (state.gathering === last || waiting.length > 0)
+    if (isUnanswerable) {
       waiting.pop()
       state.unanswerable = 1
     }
-    state.farewell = farewell
+    // A request that is being answered without the rest of its body gets that one answer and no other.
+    state.farewell = isBroken && !isUnanswerable ? '' : farewell
+    state.onBroken?.()
     leaveWhenDue(socket, state)
   }
 
   function leaveWhenDue (socket: Socket, state: State): void {
     if (state.farewell === null || state.answersOwed > state.unanswerable) return
-    socket.end(state.farewell, () => socket.destroy())
+    if (socket.writable) socket.end(state.farewell, () => socket.destroy())
     state.farewell = null
   }
 
@@ -189,6 +197,12 @@ export function createConnections ({ limits, clientAddress, clock }: {
       const state = states.get(request.socket)
       if (state === undefined || state.answersOwed <= 1) work()
       else state.waiting.push(work)
+    },
+    whenBroken (request, end) {
+      const state = states.get(request.socket)
+      if (state === undefined) return
+      if (state.farewell === null) state.onBroken = end
+      else end()
     },
     gathers (request, isGathering) {
       const state = states.get(request.socket)

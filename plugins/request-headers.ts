@@ -119,6 +119,8 @@ function refusalOf (request: IncomingMessage, found: Found): BrokerError | null 
   if (request.httpVersion !== '1.1' && request.httpVersion !== '1.0') return invalidRequest('unsupported HTTP version')
   if (found.hosts > 1 || (found.hosts === 0 && request.httpVersion === '1.1')) return invalidRequest('one Host header is required')
   if (found.host !== null && !hostForm.test(found.host)) return invalidRequest('malformed Host header')
+  const coding = request.headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return invalidRequest('unsupported transfer encoding')
   if (found.ambiguous !== '') return invalidRequest(`${found.ambiguous} header has more than one value`)
   if (found.namespace !== '' && !isRootNamespace(found.namespace)) return new BrokerError('not_found', 'namespace not found')
   return null

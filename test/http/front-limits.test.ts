@@ -71,9 +71,9 @@ t.test('SEC-289 SEC-259 ambiguous framing is 400 and a closed connection, counte
     'content-length: 5\r\ntransfer-encoding: chunked', 'content-length: 5\r\ncontent-length: 6', 'transfer-encoding: xchunked', 'transfer-encoding: chunked, identity',
     'transfer-encoding: identity', 'x\r\n folded: 1', 'x : 1', 'x: a\0b', 'content-length: -1', 'content-length: 0x5', 'content-length: +5', 'content-length: 5 5', 'x: a\rb', ': 1', 'content-length: 99999999999999999999999'
   ]
-  for (const head of heads) {
+  for (const [head, method] of heads.flatMap((head) => [[head, 'POST'], [head, 'GET'], [head, 'LIST']] as const)) {
     const connection = await connectRaw(front)
-    connection.send(`POST /v1/a HTTP/1.1\r\nhost: h\r\n${head}\r\n\r\n{"a":1}GET /v1/smuggled HTTP/1.1\r\nhost: h\r\n\r\n`)
+    connection.send(`${method} /v1/a HTTP/1.1\r\nhost: h\r\n${head}\r\n\r\n{"a":1}GET /v1/smuggled HTTP/1.1\r\nhost: h\r\n\r\n`)
     const text = await connection.closed()
     t.equal(parseAnswer(text).status, 400, JSON.stringify(head))
     t.equal(text.split('HTTP/1.1 ').length, 2, 'one answer')

@@ -90,7 +90,7 @@ export async function connectRaw (front: Front): Promise<RawConnection> {
   async function poll (condition: () => boolean, what: string): Promise<string> {
     const deadline = performance.now() + 5000
     while (!condition()) {
-      if (performance.now() > deadline) throw new Error(`${what}; received: ${received.slice(0, 2000)}`)
+      if (performance.now() > deadline || (isClosed && !condition())) throw new Error(`${what}; received: ${received.slice(0, 2000)}`)
       await delay(2)
     }
     return received
