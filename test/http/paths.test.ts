@@ -207,10 +207,9 @@ t.test('one reading of a path for routing, policy, audit and storage', async (t)
   })
 
   t.test('SEC-200 a body that says one thing twice, two things, or more than JSON is refused and writes nothing', async (t) => {
-    const bodies = ['{"a":1,"a":2}', '{"a":{"b":1,"b":2}}', '{"a":1}{"a":2}', '{"a":1} x', '[{"a":1}]', '"a"', '{"a":1', '{"a":"\ud800"}', Buffer.from('{"a":"\xff"}', 'latin1'), '{"a":"\\ud800"}']
+    const bodies = ['{"a":1,"a":2}', '{"a":{"b":1,"b":2}}', '{"a":1}{"a":2}', '{"a":1} x', '[{"a":1}]', '"a"', '{"a":1', Buffer.from('{"a":"\xff"}', 'latin1'), '{"a":"\\ud800"}']
     for (const body of bodies) {
       const answer = await broker.ask('PUT', 'cubbyhole/data/twice', { token, body })
-      if (String(body).includes('\uFFFD') && answer.status === 204) continue
       t.equal(answer.status, 400, String(body))
     }
     t.equal((await get('cubbyhole/data/twice'))[0], 404)
@@ -231,7 +230,6 @@ t.test('one reading of a path for routing, policy, audit and storage', async (t)
 
   t.test('SEC-258 SEC-259 every request has its two audit entries, refused ones included', async (t) => {
     t.strictSame(auditFaults(broker, ['CNRY']), [])
-    const paths = broker.audit().filter(({ type }) => type === 'request')
-    t.ok(paths.some(({ request }) => request.path === ''), 'also where the path was refused')
+    t.ok(broker.audit().some(({ type, error }) => type === 'response' && error === 'malformed path'), 'also where the path was refused')
   })
 })
