@@ -6,7 +6,7 @@ import type { Incoming } from './http/incoming.ts'
 import { readParams, type Params } from './http/params.ts'
 import type { RateLimit } from './rate-limit.ts'
 import type { Rendered, Service } from './service.ts'
-import type { Authenticator } from './signature/authenticate.ts'
+import { regionOf, type Authenticator } from './signature/authenticate.ts'
 import type { Caller } from './signature/caller.ts'
 import { findClaim, type Claim } from './signature/credential.ts'
 import type { EmulatorClock } from './state/clock.ts'
@@ -153,7 +153,7 @@ function callOf (
   return {
     action: service.actionOf(request, params),
     params,
-    region: claim?.region ?? homeRegion,
+    region: claim === null ? homeRegion : regionOf(claim),
     nowMs,
     requestId,
     sourceIp: request.sourceIp,
