@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
+import { stsEndpointOf } from './regions.ts'
 import type { AwsCredentials } from './sts.ts'
 
 /**
@@ -30,7 +31,7 @@ export function providerOf (source: IdentitySource, region: string): CredentialP
     case 'environment': return async () => (await import('@aws-sdk/credential-provider-env')).fromEnv()()
     case 'web-identity': return async () => {
       const { fromTokenFile } = await import('@aws-sdk/credential-provider-web-identity')
-      return fromTokenFile({ clientConfig: { region } })()
+      return fromTokenFile({ clientConfig: { region, endpoint: stsEndpointOf(region) } })()
     }
     case 'container': return async () => (await import('@aws-sdk/credential-provider-http')).fromHttp()()
     case 'instance': return async () => (await import('@smithy/credential-provider-imds')).fromInstanceMetadata({ maxRetries: 1 })()
