@@ -53,11 +53,11 @@ function errorAnswer (status: number, message: string, retryAfterSeconds: number
 }
 
 /**
- * Tells the operator about a failure by an allow-list: names, codes and places in the code. Messages
- * stay out, for libraries put keys and arguments into them (SEC-280).
+ * Tells the operator about a failure by an allow-list: names, codes and places in the code. An answer
+ * that the contract words itself, without a cause behind it, is no failure of ours. Messages stay out, for libraries put keys and arguments into them (SEC-280).
  */
 export function logFailure (log: FailureLog, requestId: string, error: unknown): void {
-  if (error instanceof BrokerError && statusOf[error.code] < 500) return
+  if (error instanceof BrokerError && (statusOf[error.code] < 500 || error.cause === undefined)) return
   log.error({ requestId, failure: describe(error), cause: error instanceof Error ? describe(error.cause) : undefined }, 'request failed')
 }
 

@@ -131,6 +131,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   const broker = createBroker({ clock, gate, settlement, audit, revokeToken: revocation.revoke })
   await mountBuiltIns(mounts)
 
+  let storeIsThere = true
   const tls = openTlsFiles(config)
   const http = createHttpServer({
     broker,
@@ -138,7 +139,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     logger,
     trustedProxies: config.trustedProxies ?? [],
     isPublic: (target) => isPublicPath(target, mounts, backends.find),
-    isOurs: (clientToken) => !clientToken.includes('.') || signer.verify(clientToken, clock.now()) !== null,
+    isOurs: (clientToken) => signer.verify(clientToken, clock.now()) !== null,
     ...(tls !== null && { tls })
   })
   registerStatus(http.app, {
@@ -150,6 +151,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     now: () => clock.now(),
     degraded: () => [
       ...opened.risks,
+      ...storeIsThere ? [] : ['the store is not the one that this broker had'],
       ...audit.status().filter(({ failing }) => failing).map(({ name }) => `the audit device ${name} does not take entries`)
     ]
   })
@@ -158,7 +160,15 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     everyMs: [
       { name: 'follow the revision', periodMs: 500, run: () => revision.poll() },
       { name: 'follow the store\'s time', periodMs: 1000, run: () => clock.follow() },
-      { name: 'look after audit files', periodMs: 2000, run: () => audit.check() }
+      { name: 'look after audit files', periodMs: 2000, run: () => audit.check() },
+      {
+        name: 'look whether the store is there',
+        periodMs: 10_000,
+        async run () {
+          storeIsThere = await opened.isThere()
+          if (!storeIsThere) logger.fatal('the store came back empty or as another one: bring the right one back')
+        }
+      }
     ],
     cron: [{ name: 'sweep', expression: '* * * * * *', run: async () => { await sweeper.sweep() } }]
   })

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
@@ -18,6 +18,8 @@ export interface OpenStore {
   readonly storageType: 'sqlite' | 'redis'
   /** Settings of the store that put data at risk, each a public sentence; none in production. */
   readonly risks: readonly string[]
+  /** Whether the store still holds this cluster; one that came back empty must not go unnoticed (FLT-024). */
+  isThere (): Promise<boolean>
   /** Reads the whole store for damage, once, after serving began. Answers what it found. */
   check (): Promise<readonly string[]>
 }
@@ -37,20 +39,22 @@ export async function openStore (config: Config, environment: NodeJS.ProcessEnv,
   try {
     const risks = await refuseRisks(store, config, logger)
     const nameFile = path.join(dataDir, 'cluster-id')
+    const expectedClusterId = readIfPresent(nameFile)
     const sealed = await openSealedStore({
       store,
       sealer: openSealer(config, environment, dataDir),
-      expectedClusterId: readIfPresent(nameFile),
+      expectedClusterId,
       nowMs: Date.now(),
       onIntegrityError: ({ key }) => logger.error({ record: key }, 'a record of the store is not as the broker wrote it')
     })
-    writeFileSync(nameFile, `${sealed.keyring.clusterId}\n`, { mode: 0o600 })
+    if (expectedClusterId === null) remember(nameFile, sealed.keyring.clusterId)
     return {
       store: sealed.store,
       keyring: sealed.keyring,
       clock: await openStoreClock({ store: sealed.store }),
       storageType: sqlite === null ? 'redis' : 'sqlite',
       risks,
+      isThere: () => sealed.isThere(),
       check: async () => await sqlite?.check() ?? []
     }
   } catch (error) {
@@ -72,6 +76,13 @@ function openSealer (config: Config, environment: NodeJS.ProcessEnv, dataDir: st
   const chosen = config.masterKeyFile
   if (chosen !== null && chosen !== '') return masterKeyFile(path.resolve(chosen), { create: config.development })
   return masterKeyFile(path.join(dataDir, 'master.key'), { create: true })
+}
+
+/** Beside and renamed, so that a crash leaves the whole name or none. */
+function remember (file: string, clusterId: string): void {
+  const beside = `${file}.${process.pid}`
+  writeFileSync(beside, `${clusterId}\n`, { mode: 0o600 })
+  renameSync(beside, file)
 }
 
 function readIfPresent (file: string): string | null {

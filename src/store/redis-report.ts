@@ -4,7 +4,7 @@ import { SHARDS, type StoreReport } from '../core/store.ts'
 import type { RedisClient } from './redis-client.ts'
 import { prefixOf } from './redis-tags.ts'
 
-const VERSION_FLOOR = [7, 2] as const
+const VERSION_FLOOR = [7, 0] as const
 /** Part of `maxmemory` from which new records are refused, so that revoking goes on (FLT-038). */
 const FULL = 0.9
 
@@ -79,7 +79,7 @@ function problemsOf ({ info, settings }: Facts): string[] {
   const problems: string[] = []
   const version = info.get('redis_version') ?? ''
   if (!isAtLeast(version, VERSION_FLOOR)) {
-    problems.push(`Redis ${version} is below ${VERSION_FLOOR.join('.')}, the oldest maintained one`)
+    problems.push(`Redis ${version} is below ${VERSION_FLOOR.join('.')}`)
   }
   if (info.get('role') !== 'master') problems.push('Redis is a replica and takes no writes')
   if (settings === null) {

@@ -1,4 +1,5 @@
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
+import { drawUuid } from '../core/ids.ts'
 import {
   key, StoreConflict, StoreUnknown, SYS, type Entry, type Store, type StoreIntegrity
 } from '../core/store.ts'
@@ -95,7 +96,7 @@ async function holdsRecords (store: Store): Promise<boolean> {
 }
 
 async function initialise ({ store, sealer, nowMs }: SealedStoreOptions) {
-  const clusterId = randomBytes(16).toString('hex')
+  const clusterId = drawUuid()
   const rootBytes = randomBytes(32)
   const rootKey = (await sealer.seal(rootBytes, clusterId)).toString('base64')
   const terms = sealTerms(secretOf(rootBytes), clusterId, [firstTerm(nowMs)]).toString('base64')
