@@ -18,8 +18,11 @@ await refuseOnError(async () => {
   await writeRootToken(app, config, logger)
 })
 const development = config.development ? await refuseOnError(() => prepareDevelopment(app, config)) : null
-const address = await refuseOnError(() => app.listen())
+const listening = await refuseOnError(() => app.listen())
+// Fastify calls every server of our making http.
+const address = config.tlsCertFile === null ? listening : listening.replace(/^http:/, 'https:')
 logger.info({ address, store: opened.storageType, development: config.development }, 'the broker serves')
+if (config.insecureHttp === 'yes') logger.warn('LATCHKEY_INSECURE_HTTP is set: tokens and credentials travel in clear up to the proxy')
 development?.announce(address)
 stopOnSignals(app)
 
