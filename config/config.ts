@@ -53,6 +53,7 @@ export function loadConfig (environment: Environment, flags: readonly string[]):
       problems.push(`${setting.name} ${error instanceof Error ? error.message : 'is malformed'}`)
     }
   }
+  values['awsRegion'] ??= environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || 'us-east-1'
   const config = { ...values, development } as unknown as Config
   problems.push(...conflicts(config, environment))
   if (problems.length > 0) throw new ConfigError(problems)
@@ -110,6 +111,7 @@ function developmentConflicts (environment: Environment, isLoopback: boolean): s
 
 function productionConflicts (config: Config): string[] {
   const problems: string[] = []
+  if (config.awsIdentity === 'chain') problems.push('LATCHKEY_AWS_IDENTITY=chain is for --development only')
   if (config.devRootToken !== null) problems.push('LATCHKEY_DEV_ROOT_TOKEN is for --development only')
   if (config.emulator !== null && config.emulator.kind !== 'off') problems.push('LATCHKEY_EMULATOR is for --development only')
   if (config.masterKey === null && config.masterKeyFile === '') {

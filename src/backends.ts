@@ -73,7 +73,8 @@ export function createBackends (parts: BackendParts) {
   const aws = createAwsEngine({
     clock,
     egress: { development: config.development, allowedHosts: config.awsEndpoints ?? [] },
-    identity: config.awsIdentity ?? 'static'
+    identity: config.awsIdentity ?? 'static',
+    ...(config.awsRegion !== null && { region: config.awsRegion })
   })
   const authMethods: readonly AuthMethod[] = [appRole]
   const engines: readonly Engine[] = [aws]
