@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject } from '../core/json.ts'
 import { requestPrefix, type Mount, type Token } from '../core/model.ts'
 import type { Hash } from './hasher.ts'
 import { redact, textsOf } from './redact.ts'
-import { hideRepeated, quote } from './text.ts'
+import { hideRepeated, hideTokens, quote } from './text.ts'
 
 /** A request as the audit log tells of it. Pass the same object for its answer, and do not freeze it. */
 export interface AuditSubject {
@@ -121,7 +121,7 @@ export function createEntryWriter ({ hash, names, index }: EntryWriterOptions): 
       (mount === null ? '' : `${mountPart(mount)},`) +
       (clientToken === null ? '' : `"client_token":"${hash(clientToken)}",`) +
       (token === null ? '' : `"client_token_accessor":"${hash(token.accessor)}",`) +
-      `"namespace":{"id":"root"},"path":${mount === null ? `"${hash(subject.path)}"` : quote(subject.path)},` +
+      `"namespace":{"id":"root"},"path":${mount === null ? `"${hash(subject.path)}"` : quote(hideTokens(subject.path, hash))},` +
       (isEmpty(data) ? '' : `"data":${dataOf(data, subject, mount?.config.auditNonHmacRequestKeys ?? null)},`) +
       `"remote_address":${quote(subject.remoteAddress)},"remote_port":${subject.remotePort}` +
       (subject.socketAddress === subject.remoteAddress ? '' : `,"socket_address":${quote(subject.socketAddress)}`) +

@@ -109,12 +109,12 @@ function isList (value: JsonObject | readonly Json[]): value is readonly Json[] 
 }
 
 function plain (value: string | number | boolean | null): string {
-  return typeof value === 'string' ? quote(value) : String(value)
+  return typeof value === 'string' ? quote(value) : JSON.stringify(value)
 }
 
 function hidden (value: string | number | boolean | null, secret: boolean, hash: Hash): string {
   if (typeof value === 'string') return isTimestamp(value) && !secret ? `"${value}"` : `"${hash(value)}"`
-  return value === null || !secret ? String(value) : `"${hash(String(value))}"`
+  return value === null || !secret ? JSON.stringify(value) : `"${hash(String(value))}"`
 }
 
 function digest (data: JsonObject, hash: Hash): string {

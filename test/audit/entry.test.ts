@@ -95,6 +95,16 @@ t.test('SEC-260 a canary in any place of a request or an answer is nowhere in cl
   t.notMatch(writer.request(subjectOf({ mount: null, token: null, path: `nowhere/${canary}` }), nowMs), 'CNRY', 'path of no mount')
 })
 
+t.test('SEC-091 a token that was put into a path is hidden there', async (t) => {
+  const token = 'eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiIxIn0.c2lnbmF0dXJl'
+  t.equal(request({ path: `auth/token/lookup/${token}` }).request.path, `auth/token/lookup/${hash(token)}`)
+})
+
+t.test('SEC-264 a number beyond all numbers leaves the line JSON', async (t) => {
+  const { data } = request({ data: { ttl: Infinity, limit: -Infinity, field: [Infinity] } }).request
+  t.strictSame(Object.values(data).flat().length, 3)
+})
+
 t.test('SEC-260 a sentence that repeats what was sent does not bring it into the log', async (t) => {
   const data = { policies: canary, nested: [{ [`${canary}key`]: 1 }] }
   const sentences = [
