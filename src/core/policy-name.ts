@@ -1,3 +1,5 @@
+import { invalidRequest } from './errors.ts'
+
 const form = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/
 
 /** Policies that belong to the broker: nobody writes, lists or assigns them. */
@@ -10,6 +12,13 @@ const internal: ReadonlySet<string> = new Set(['response-wrapping', 'control-gro
  */
 export function foldPolicyName (raw: string): string | null {
   return form.test(raw) && !raw.includes('..') ? raw.toLowerCase() : null
+}
+
+/** As `foldPolicyName`. @throws BrokerError `invalid_request` for what is no name. */
+export function parsePolicyName (raw: string): string {
+  const name = foldPolicyName(raw)
+  if (name === null) throw invalidRequest('a policy name is made of letters, digits, "_", "." and "-"')
+  return name
 }
 
 /** Whether a policy belongs to the broker: it cannot be written, listed or assigned (contract 4.5). */

@@ -2,6 +2,7 @@ import type { TtlBounds } from '../../core/backend.ts'
 import { parseBoundCidrs } from '../../core/cidr.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { bool, commaList, duration, int, strictText, text, type Input } from '../../core/fields.ts'
+import { parsePolicyName } from '../../core/policy-name.ts'
 import { checkCidrs, checkRole, checkUses, type Role } from './role.ts'
 
 /** Parameters of a role (contract 2.1). */
@@ -68,10 +69,15 @@ export function applyRoleInput (role: Role, input: RoleInput, ttlBounds: TtlBoun
   return { role: next, warnings }
 }
 
-/** The policies that a write names, by the present or the deprecated parameter. */
+/**
+ * The policies that a write names, by the present or the deprecated parameter, as they were given.
+ *
+ * @throws BrokerError `invalid_request` for what is no policy's name (SEC-014).
+ */
 export function tokenPolicies (role: Role, input: Pick<RoleInput, 'token_policies' | 'policies'>) {
   const given = input.token_policies ?? input.policies
   if (given === undefined) return { tokenPolicies: role.tokenPolicies, usedPoliciesAlias: role.usedPoliciesAlias }
+  for (const name of given) if (name.trim() !== '') parsePolicyName(name.trim())
   return { tokenPolicies: given, usedPoliciesAlias: input.token_policies === undefined }
 }
 

@@ -4,7 +4,7 @@ import { invalidRequest, permissionDenied } from '../../core/errors.ts'
 import { any, bool, int, strictText, text, textList, textMap, type Input } from '../../core/fields.ts'
 import type { Json } from '../../core/json.ts'
 import type { Token } from '../../core/model.ts'
-import { foldPolicyName } from '../../core/policy-name.ts'
+import { parsePolicyName } from '../../core/policy-name.ts'
 import { StoreConflict } from '../../core/store.ts'
 import { grantTtl } from '../../core/ttl.ts'
 import { authBlock } from '../../tokens/auth-block.ts'
@@ -215,11 +215,7 @@ function lesser (label: string, asked: number, ofRole: number, warnings: string[
 /** Names as asked for: folded, each once, sorted, `root` alone. */
 function askedPolicies (input: CreateInput): string[] {
   const names = (input.policies ?? []).flatMap((entry) => entry.split(',')).map((name) => name.trim()).filter((name) => name !== '')
-  const folded = new Set(names.map((name) => {
-    const policy = foldPolicyName(name)
-    if (policy === null) throw invalidRequest('a policy name is made of letters, digits, "_", "." and "-"')
-    return policy
-  }))
+  const folded = new Set(names.map(parsePolicyName))
   if (folded.has('response-wrapping')) throw invalidRequest('cannot assign policy "response-wrapping"')
   return folded.has('root') ? ['root'] : [...folded].sort()
 }

@@ -3,6 +3,7 @@ import { parseBoundCidrs } from '../../core/cidr.ts'
 import { invalidRequest, notFound } from '../../core/errors.ts'
 import { bool, commaList, duration, int, text, type Input } from '../../core/fields.ts'
 import type { JsonObject } from '../../core/json.ts'
+import { parsePolicyName } from '../../core/policy-name.ts'
 import { decodeRecord, encodeRecord } from '../../core/records.ts'
 import { StoreConflict } from '../../core/store.ts'
 
@@ -158,8 +159,8 @@ function changed (role: TokenRole, input: Input<typeof fields>): TokenRole {
   const old = (['period', 'explicit_max_ttl', 'bound_cidrs'] as const).filter((name) => input[name] !== undefined)
   const merged: TokenRole = {
     ...role,
-    allowedPolicies: folded(input.allowed_policies) ?? role.allowedPolicies,
-    disallowedPolicies: folded(input.disallowed_policies) ?? role.disallowedPolicies,
+    allowedPolicies: named(input.allowed_policies) ?? role.allowedPolicies,
+    disallowedPolicies: named(input.disallowed_policies) ?? role.disallowedPolicies,
     allowedPoliciesGlob: folded(input.allowed_policies_glob) ?? role.allowedPoliciesGlob,
     disallowedPoliciesGlob: folded(input.disallowed_policies_glob) ?? role.disallowedPoliciesGlob,
     orphan: input.orphan ?? role.orphan,
@@ -185,6 +186,10 @@ function refuseMalformed (input: Input<typeof fields>): void {
     throw invalidRequest(`invalid 'token_type' value "${input.token_type}"`)
   }
   if ((input.token_num_uses ?? 0) < 0) throw invalidRequest('\'token_num_uses\' cannot be negative')
+}
+
+function named (names: readonly string[] | undefined): string[] | undefined {
+  return names === undefined ? undefined : [...new Set(names.filter((name) => name !== '').map(parsePolicyName))].sort()
 }
 
 function folded (names: readonly string[] | undefined): string[] | undefined {
