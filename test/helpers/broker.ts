@@ -53,7 +53,15 @@ export interface Body {
   readonly warnings?: string[] | null
   readonly data?: Record<string, unknown> | null
   readonly auth?: Auth | null
-  readonly wrap_info?: { token: string, accessor: string, ttl: number, creation_path: string, wrapped_accessor?: string } | null
+  readonly wrap_info?: WrapInfo | null
+}
+
+export interface WrapInfo {
+  readonly token: string
+  readonly accessor: string
+  readonly ttl: number
+  readonly creation_path: string
+  readonly wrapped_accessor?: string
 }
 
 export interface Auth {
@@ -61,6 +69,7 @@ export interface Auth {
   readonly accessor: string
   readonly policies: string[]
   readonly lease_duration: number
+  readonly num_uses: number
   readonly metadata: Record<string, string> | null
 }
 
@@ -157,7 +166,8 @@ export async function startBroker (t: Teardown, options: BrokerOptions = {}): Pr
 }
 
 /** The environment of a broker under test: nothing of the machine's but the search path. */
-export function environmentOf ({ store, masterKeyFile, emulator, settings }: BrokerOptions, folder: string): NodeJS.ProcessEnv {
+export function environmentOf (options: BrokerOptions, folder: string): NodeJS.ProcessEnv {
+  const { store, masterKeyFile, emulator, settings } = options
   const { PATH } = process.env
   const all: Record<string, string | undefined> = {
     PATH,
@@ -173,10 +183,11 @@ export function environmentOf ({ store, masterKeyFile, emulator, settings }: Bro
 }
 
 /** Runs a broker that is expected not to start; answers how it ended. */
-export async function startRefused (t: Teardown, options: BrokerOptions = {}): Promise<{ code: number | null, output: string }> {
+export async function startRefused (
+  t: Teardown, options: BrokerOptions = {}
+): Promise<{ code: number | null, output: string }> {
   const folder = options.folder ?? createFolder(t)
-  const { flags = ['--development'] } = options
-  const child = spawn(process.execPath, [...nodeFlags, server, ...flags], { env: environmentOf(options, folder), stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawnBroker(options, folder)
   t.teardown(() => { child.kill('SIGKILL') })
   let output = ''
   child.stdout.on('data', (chunk) => { output += chunk })
@@ -187,12 +198,16 @@ export async function startRefused (t: Teardown, options: BrokerOptions = {}): P
   return { code, output }
 }
 
-async function launch (options: BrokerOptions, folder: string) {
-  const from = performance.now()
+function spawnBroker (options: BrokerOptions, folder: string) {
   const { flags = ['--development'] } = options
-  const child = spawn(process.execPath, [...nodeFlags, server, ...flags], {
+  return spawn(process.execPath, [...nodeFlags, server, ...flags], {
     env: environmentOf(options, folder), stdio: ['ignore', 'pipe', 'pipe']
   })
+}
+
+async function launch (options: BrokerOptions, folder: string) {
+  const from = performance.now()
+  const child = spawnBroker(options, folder)
   let output = ''
   const exit = once(child, 'close') as Promise<[number | null]>
   const address = await new Promise<string>((resolve, reject) => {
@@ -247,7 +262,8 @@ function send (address: string, method: string, target: string, asked: Asked): P
       response.on('error', reject)
       response.on('end', () => {
         const parsed: unknown = text === '' ? {} : JSON.parse(text)
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, body: isJsonObject(parsed) ? parsed as Body : {} })
+        const body = isJsonObject(parsed) ? parsed as Body : {}
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, body })
       })
     })
     request.on('error', reject)

@@ -7,13 +7,13 @@ const malformed = [400, '{"errors":["malformed path"]}'] as const
 const denied = [403, '{"errors":["permission denied"]}'] as const
 
 /** The status and body of one request whose target is sent as it is; `*` and absolute forms included. */
-async function raw (broker: TestBroker, line: string, headers: readonly string[] = []): Promise<readonly [number, string]> {
+async function raw (broker: TestBroker, line: string): Promise<readonly [number, string]> {
   const socket = net.connect(broker.port, '127.0.0.1')
   let text = ''
   socket.on('data', (chunk) => { text += chunk.toString('latin1') })
   const ended = new Promise<void>((resolve) => socket.on('close', () => resolve()))
   socket.on('error', () => {})
-  socket.write(Buffer.from([`${line} HTTP/1.1`, 'host: h', 'connection: close', ...headers, '', ''].join('\r\n'), 'latin1'))
+  socket.write(Buffer.from([`${line} HTTP/1.1`, 'host: h', 'connection: close', '', ''].join('\r\n'), 'latin1'))
   await ended
   return [Number(text.split(' ')[1]), text.slice(text.indexOf('\r\n\r\n') + 4)]
 }
