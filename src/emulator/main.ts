@@ -20,29 +20,41 @@ const help = `An AWS for one machine: STS, IAM, EC2, Route 53 and S3 on one loop
   --json               print the endpoint and the identities as one line of JSON
 `
 
-const { values } = parseArgs({
-  options: {
-    port: { type: 'string' },
-    host: { type: 'string' },
-    seed: { type: 'string' },
-    state: { type: 'string' },
-    clock: { type: 'string' },
-    delay: { type: 'string' },
-    propagation: { type: 'string' },
-    jitter: { type: 'string' },
-    'sts-rate': { type: 'string' },
-    'token-bytes': { type: 'string' },
-    'rng-seed': { type: 'string' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false }
-  }
-})
-
 const defaultPort = 4566
 
-if (values.help) {
-  process.stdout.write(help)
-} else {
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`emulator: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
+
+function readFlags () {
+  return parseArgs({
+    options: {
+      port: { type: 'string' },
+      host: { type: 'string' },
+      seed: { type: 'string' },
+      state: { type: 'string' },
+      clock: { type: 'string' },
+      delay: { type: 'string' },
+      propagation: { type: 'string' },
+      jitter: { type: 'string' },
+      'sts-rate': { type: 'string' },
+      'token-bytes': { type: 'string' },
+      'rng-seed': { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false }
+    }
+  }).values
+}
+
+async function main (): Promise<void> {
+  const values = readFlags()
+  if (values.help) {
+    process.stdout.write(help)
+    return
+  }
   const startedAtMs = Date.now()
   const firstMs = values.clock === undefined ? startedAtMs : instant(values.clock)
   const emulator = await startEmulator({

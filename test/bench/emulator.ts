@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { cpus } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Identities } from '../../src/emulator/identities.ts'
 import { signedHeaders } from '../emulator/helpers/sign.ts'
 
 /** How fast the emulator vends, as a client on the same machine sees it. */
@@ -32,7 +33,7 @@ export async function measureEmulator (
   })
   try {
     const [line] = await once(createInterface({ input: child.stdout }), 'line') as [string]
-    const { port, accounts } = JSON.parse(line)
+    const { port, accounts }: Identities & { port: number } = JSON.parse(line)
     const requests = prepare(port, accounts, policy)
     await drive(port, requests, { connections, untilMs: Date.now() + 1000 })
     const cpuBefore = cpuMicrosOf(child.pid ?? 0)
@@ -46,7 +47,7 @@ export async function measureEmulator (
   }
 }
 
-function prepare (port: number, accounts: { id: string, users: { accessKeys: { accessKeyId: string, secretAccessKey: string }[] }[], roles: { arn: string, name: string, externalIds: string[] }[] }[], policy: boolean): Buffer[] {
+function prepare (port: number, accounts: Identities['accounts'], policy: boolean): Buffer[] {
   const keys = accounts[0]?.users[0]?.accessKeys[0]
   const role = accounts[1]?.roles.find(({ name }) => name === 'LatchkeyProvisioner')
   if (keys === undefined || role === undefined) throw new Error('the example seed has changed')

@@ -61,6 +61,8 @@ results["instance"] = [found["State"]["Name"], sorted((tag["Key"], tag["Value"])
 ec2.get_waiter("instance_running").wait(InstanceIds=[instance["InstanceId"]])
 results["terminated"] = ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])["TerminatingInstances"][0]["CurrentState"]["Name"]
 ec2.get_waiter("instance_terminated").wait(InstanceIds=[instance["InstanceId"]])
+results["dryRun"] = [refused(ec2.run_instances, ImageId="ami-0123456789abcdef0", MinCount=1, MaxCount=1, DryRun=True),
+                     refused(ec2.describe_vpcs, DryRun=True)]
 results["noInstance"] = refused(ec2.terminate_instances, InstanceIds=["i-00000000000000000"])
 
 results["zones"] = [zone["Name"] for page in client("route53", session).get_paginator("list_hosted_zones").paginate(

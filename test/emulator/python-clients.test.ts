@@ -43,7 +43,8 @@ t.test('boto3, unmodified', { skip: python === null && 'boto3 is not installed h
   if (python === null) return
   const { emulator, keys, roleArn, externalId } = await start(t)
   const script = path.join(import.meta.dirname, 'boto3_calls.py')
-  const { out, words } = await run(python, [script], { input: JSON.stringify({ endpoint: emulator.endpoint, keys, roleArn, externalId }) })
+  const input = JSON.stringify({ endpoint: emulator.endpoint, keys, roleArn, externalId })
+  const { out, words } = await run(python, [script], { input })
   t.equal(words, '')
   const { lifeSeconds, ...results }: { lifeSeconds: number, [name: string]: unknown } = JSON.parse(out)
   t.ok(lifeSeconds > 880 && lifeSeconds <= 900, `lives ${lifeSeconds} s`)
@@ -59,6 +60,7 @@ t.test('boto3, unmodified', { skip: python === null && 'boto3 is not installed h
     vpcs: [true],
     instance: ['running', [['Name', 'one'], ['Stage', 'a&b']]],
     terminated: 'shutting-down',
+    dryRun: [['DryRunOperation', 412, /./], ['DryRunOperation', 412, /./]],
     noInstance: ['InvalidInstanceID.NotFound', 400, 'The instance ID \'i-00000000000000000\' does not exist'],
     zones: ['acme.example.'],
     buckets: ['acme-state', 'acme-logs'],
@@ -100,12 +102,17 @@ t.test('the AWS CLI, unmodified', { skip: aws === null && 'the AWS CLI is not in
   }
   const cli = (args: readonly string[], more: Record<string, string> = {}) =>
     run(aws, ['--endpoint-url', emulator.endpoint, '--output', 'json', ...args], { env: { ...env, ...more } })
-  const assumed = await cli(['sts', 'assume-role', '--role-arn', roleArn, '--role-session-name', 'run-2', '--external-id', externalId])
+  const named = ['sts', 'assume-role', '--role-arn', roleArn, '--role-session-name']
+  const assumed = await cli([...named, 'run-2', '--external-id', externalId])
   t.equal(assumed.words, '')
   const { Credentials: made } = JSON.parse(assumed.out)
-  const session = { AWS_ACCESS_KEY_ID: made.AccessKeyId, AWS_SECRET_ACCESS_KEY: made.SecretAccessKey, AWS_SESSION_TOKEN: made.SessionToken }
+  const session = {
+    AWS_ACCESS_KEY_ID: made.AccessKeyId,
+    AWS_SECRET_ACCESS_KEY: made.SecretAccessKey,
+    AWS_SESSION_TOKEN: made.SessionToken
+  }
   t.match(JSON.parse((await cli(['sts', 'get-caller-identity'], session)).out), { Account: '444455556666' })
   t.match(JSON.parse((await cli(['iam', 'list-users'], session)).out), { Users: [{ UserName: 'alice' }, { UserName: 'bob' }] })
   t.match((await cli(['iam', 'list-users'])).words, /An error occurred \(AccessDenied\) when calling the ListUsers operation: User: arn:aws:iam::111122223333:user\/latchkey is not authorized to perform: iam:ListUsers/)
-  t.match((await cli(['sts', 'assume-role', '--role-arn', roleArn, '--role-session-name', 'run 2'])).words, /\(ValidationError\).*1 validation error detected: Value 'run 2' at 'roleSessionName'/)
+  t.match((await cli([...named, 'run 2'])).words, /\(ValidationError\).*1 validation error detected: Value 'run 2' at 'roleSessionName'/)
 })

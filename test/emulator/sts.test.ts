@@ -1,12 +1,12 @@
 import {
-  AssumeRoleCommand, DecodeAuthorizationMessageCommand, GetAccessKeyInfoCommand, GetCallerIdentityCommand, GetFederationTokenCommand,
-  GetSessionTokenCommand, type AssumeRoleCommandInput, type Credentials, type STSClient
+  AssumeRoleCommand, DecodeAuthorizationMessageCommand, GetAccessKeyInfoCommand, GetCallerIdentityCommand,
+  GetFederationTokenCommand, GetSessionTokenCommand, type AssumeRoleCommandInput, type Credentials, type STSClient
 } from '@aws-sdk/client-sts'
 import { hash } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { oneTimeCode } from '../../src/emulator/sts/mfa.ts'
 import { allowAll, policy, read, startBench, trust, type Bench } from './helpers/start.ts'
-import { post, type Keys } from './helpers/sign.ts'
+import { post, signedHeaders, type Keys } from './helpers/sign.ts'
 
 // The AWS SDK for JavaScript, unmodified, against the emulator. No retries: each refusal is seen as it came.
 
@@ -271,9 +271,10 @@ t.test('GetAccessKeyInfo and DecodeAuthorizationMessage', async (t) => {
   t.match(await client.send(new GetAccessKeyInfoCommand({ AccessKeyId: keysOf('caller').accessKeyId })), { Account: home })
   const refused = await ec2(keysIn(credentials), 'TerminateInstances', { 'InstanceId.1': 'i-0123456789abcdef0' })
   const encoded = /Encoded authorization failure message: ([\w-]+)$/.exec(refused.message ?? '')?.[1]
-  const { DecodedMessage: decoded } = await client.send(new DecodeAuthorizationMessageCommand({ EncodedMessage: encoded }))
+  const decode = (EncodedMessage?: string) => client.send(new DecodeAuthorizationMessageCommand({ EncodedMessage }))
+  const { DecodedMessage: decoded } = await decode(encoded)
   t.match(JSON.parse(decoded ?? ''), { allowed: false, explicitDeny: false, context: { action: 'ec2:TerminateInstances', resource: `arn:aws:ec2:us-east-1:${away}:instance/i-0123456789abcdef0` } })
-  await t.rejects(client.send(new DecodeAuthorizationMessageCommand({ EncodedMessage: 'made-up' })), refusal('InvalidAuthorizationMessageException', 400, /./))
+  await t.rejects(decode('made-up'), refusal('InvalidAuthorizationMessageException', 400, /./))
 })
 
 t.test('regions: STS switched off, and regions nobody opted into', async (t) => {
@@ -306,6 +307,16 @@ t.test('answers are as STS writes them', async (t) => {
   t.equal(xml.headers.get('content-type'), 'text/xml')
   t.equal(xml.headers.get('x-amzn-requestid'), read(xml.text, 'RequestId'))
   t.equal(xml.headers.get('x-emulator'), 'not-aws')
+  const body = 'Action=GetCallerIdentity&Version=2011-06-15'
+  const headers = signedHeaders({
+    method: 'POST',
+    host: new URL(emulator.endpoint).host,
+    target: '/',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+    body
+  }, keys, { service: 'sts', region: 'us-east-1', nowMs: Date.now() })
+  const json: unknown = await (await fetch(emulator.endpoint, { method: 'POST', headers, body })).json()
+  t.match(json, { GetCallerIdentityResponse: { GetCallerIdentityResult: { Account: home }, ResponseMetadata: {} } })
   const unknown = await post(emulator.endpoint, keys, { Action: 'Sing', Version: '2011-06-15' })
   t.match(unknown, { status: 400, text: /^<ErrorResponse xmlns="https:\/\/sts\.amazonaws\.com\/doc\/2011-06-15\/"><Error><Type>Sender<\/Type><Code>InvalidAction<\/Code><Message>Could not find operation Sing for version 2011-06-15<\/Message><\/Error><RequestId>/ })
   t.match(await post(emulator.endpoint, keys, { Action: 'GetCallerIdentity', Version: '2012-01-01' }), { status: 400, text: /InvalidAction/ })

@@ -19,8 +19,9 @@ const seed = {
 async function start (t: Test, options = {}) {
   const bench = await startBench(t, { seed, ...options })
   const keys = bench.keysOf('admin')
-  const assume = (more: { region?: string, signal?: AbortSignal, name?: string } = {}) => bench.sts(keys, more.region).send(
-    new AssumeRoleCommand({ RoleArn: `arn:aws:iam::${home}:role/R`, RoleSessionName: more.name ?? 'run-1' }),
+  const RoleArn = `arn:aws:iam::${home}:role/R`
+  const assume = (more: { signal?: AbortSignal, name?: string } = {}) => bench.sts(keys).send(
+    new AssumeRoleCommand({ RoleArn, RoleSessionName: more.name ?? 'run-1' }),
     more.signal === undefined ? {} : { abortSignal: more.signal })
   const events = () => bench.emulator.trail({ eventName: 'AssumeRole' }).length
   return { ...bench, keys, assume, events }

@@ -96,6 +96,7 @@ function transition (gate: Ec2Gate, to: Instance['state'], shown: InstanceStateN
       gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
         instance === undefined ? {} : instanceKeys(instance, region))
     }
+    gate.endDryRun(call)
     const instances = readInstances(region, ids)
     const ended = instances.find(({ state }) => state === 'terminated')
     if (ended !== undefined && to !== 'terminated') {
@@ -127,6 +128,7 @@ function monitoring (gate: Ec2Gate, enabled: boolean): Operations[string] {
     const region = account.ec2.region(call.region)
     const ids = requireIds(call.params, 'InstanceId')
     for (const id of ids) gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`)
+    gate.endDryRun(call)
     const instances = readInstances(region, ids)
     for (const instance of instances) region.instances.set(instance.id, { ...instance, monitoring: enabled })
     return {

@@ -14,17 +14,28 @@ export interface Ec2Gate {
    * with a sealed account of the decision, which DecodeAuthorizationMessage opens.
    */
   authorize (call: Call, resource?: string, extra?: ExtraKeys): void
+  /** @throws AwsError DryRunOperation, 412, when the request is a rehearsal. After every right was found. */
+  endDryRun (call: Call): void
 }
 
 export function createEc2Gate (
   { judge, vault, random }: { judge: Judge, vault: Vault, random: RandomSource }
 ): Ec2Gate {
+  const endDryRun = ({ params }: Call): void => {
+    if (params.get('DryRun') !== 'true') return
+    throw new AwsError(412, 'DryRunOperation', 'Request would have succeeded, but DryRun flag is set.')
+  }
+
   return {
+    endDryRun,
     authorize (call, resource, extra = {}) {
       const action = `ec2:${call.action}`
       const keys = { 'ec2:Region': [call.region], ...extra }
       const decision = judge.decide(call, action, resource ?? '*', keys)
-      if (decision.allowed) return
+      if (decision.allowed) {
+        if (resource === undefined) endDryRun(call)
+        return
+      }
       const target = resource === undefined ? '' : ` on resource: ${resource}`
       const message = `You are not authorized to perform this operation. User: ${call.caller.arn} is not authorized to perform: ${action}${target} ${reasonOf(decision, action)}`
       if (resource === undefined) throw new AwsError(403, 'UnauthorizedOperation', message)

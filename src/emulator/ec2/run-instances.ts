@@ -33,9 +33,7 @@ export function createRunInstances (
     const launch = readLaunch(call, region)
     authorize(call, launch, region, gate)
     if (launch.profileArn !== null) checkPassRole(call, launch.profileArn, judge)
-    if (given(params, 'DryRun') === 'true') {
-      throw new AwsError(412, 'DryRunOperation', 'Request would have succeeded, but DryRun flag is set.')
-    }
+    gate.endDryRun(call)
     const clientToken = given(params, 'ClientToken') ?? null
     const before = clientToken === null
       ? []

@@ -61,6 +61,7 @@ function authorizeEach (
       ...requestTagKeys(tags), ...resourceTagKeys('ec2', region.tags.get(id) ?? new Map())
     })
   }
+  gate.endDryRun(call)
   const absent = ids.filter((id) => !exists(id, region))
   if (absent.length > 0) throw missing('InvalidID', 'resource', absent)
   return ids

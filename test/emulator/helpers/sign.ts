@@ -28,7 +28,9 @@ const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).u
  * A third signer, small and plain: only for targets whose query is already sorted and encoded.
  * Gives all headers to send, with Authorization among them.
  */
-export function signedHeaders (request: Unsigned, keys: Keys, { service, region, nowMs }: Scope): Record<string, string> {
+export function signedHeaders (
+  request: Unsigned, keys: Keys, { service, region, nowMs }: Scope
+): Record<string, string> {
   const timestamp = new Date(nowMs).toISOString().replace(/[-:]|\.\d+/g, '')
   const day = timestamp.slice(0, 8)
   const headers: Record<string, string> = {

@@ -32,8 +32,9 @@ export async function startBench (t: Test, options: EmulatorOptions = {}): Promi
     if (faults.length > 0) throw new Error('the emulator met what should never happen', { cause: faults[0] })
   })
 
-  const form = async (service: string, version: string, keys: Keys, params: Readonly<Record<string, string>>, region: string) => {
-    const { status, text } = await post(emulator.endpoint, keys, { Version: version, ...params }, { service, region })
+  type Form = Readonly<Record<string, string>>
+  const form = async (service: string, keys: Keys, params: Form, region: string) => {
+    const { status, text } = await post(emulator.endpoint, keys, params, { service, region })
     return { status, text, code: read(text, 'Code'), message: read(text, 'Message') }
   }
 
@@ -50,8 +51,10 @@ export async function startBench (t: Test, options: EmulatorOptions = {}): Promi
       clients.push(client)
       return client
     },
-    iam: (keys, action, params = {}) => form('iam', '2010-05-08', keys, { Action: action, ...params }, 'us-east-1'),
-    ec2: (keys, action, params = {}, region = 'us-east-1') => form('ec2', '2016-11-15', keys, { Action: action, ...params }, region),
+    iam: (keys, action, params = {}) =>
+      form('iam', keys, { Version: '2010-05-08', Action: action, ...params }, 'us-east-1'),
+    ec2: (keys, action, params = {}, region = 'us-east-1') =>
+      form('ec2', keys, { Version: '2016-11-15', Action: action, ...params }, region),
     async admin (method, target, body) {
       const response = await fetch(`${emulator.endpoint}/_emulator/${target}`, {
         method, ...(body === undefined ? {} : { body: JSON.stringify(body) })
