@@ -1,0 +1,15 @@
+# A CI run: fetches credentials of one AWS role and ends what it fetched. `default`, which every login
+# adds, lets it look up, renew and revoke its own token and unwrap what it is given.
+path "aws/creds/deploy" {
+  capabilities = ["read", "update"]
+}
+
+# Only leases of its own token, or of a role it may fetch anyway: the broker looks.
+path "sys/leases/revoke" {
+  capabilities = ["update"]
+}
+
+# For terraform-provider-vault, which works with a short-lived child of the token it is given.
+path "auth/token/create" {
+  capabilities = ["update"]
+}
