@@ -53,7 +53,7 @@ t.test('an operator sets roles up, and neither mints secret_ids nor fetches cred
 t.test('an auditor sees and changes nothing', async (t) => {
   const may = aclOf('auditor')
   t.ok(may('read', 'sys/latchkey/sessions').allowed)
-  t.ok(may('list', 'sys/latchkey/secret-ids/auth/approle/ci/').allowed)
+  t.ok(may('list', 'sys/latchkey/secret-ids/').allowed)
   t.ok(may('list', 'sys/leases/lookup/aws/').sudo)
   for (const target of ['sys/leases/revoke', 'sys/leases/revoke-prefix/aws', 'sys/policies/acl/x', 'aws/creds/deploy']) {
     t.notOk(may('update', target).allowed, target)
