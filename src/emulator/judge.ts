@@ -6,13 +6,15 @@ import type { Call } from './call.ts'
 import { requestContext, type ExtraKeys } from './request-context.ts'
 import type { Caller } from './signature/caller.ts'
 import { createBoundedCache } from './state/bounded-cache.ts'
-import type { ManagedPolicy, PolicyHolder, Role } from './state/records.ts'
+import type { Group, ManagedPolicy, PolicyHolder, Role, User } from './state/records.ts'
 import type { Account, World } from './state/world.ts'
 
 /** Whether a caller may, by all policies that a region sees now. */
 export interface Judge {
   /** The policy of a session; those used lately are kept. @throws PolicyError MalformedPolicyDocument. */
   parseSessionPolicy (text: string): PolicyDocument
+  /** The policies of a user with its groups, of a group or of a role, as a region sees them. */
+  policiesOf (account: Account, holder: User | Group | Role, region: string): HeldPolicies
   decide (call: Call, action: string, resource: string, extra?: ExtraKeys): Decision
   /** @throws AwsError AccessDenied in IAM's words. */
   authorize (call: Call, action: string, resource: string, extra?: ExtraKeys): void
@@ -31,9 +33,13 @@ export interface TrustTarget {
   readonly role: Role | null
 }
 
-interface PolicySet {
+/** What a user, group or role is given, and what limits it. */
+export interface HeldPolicies {
   readonly identity: readonly PolicyDocument[]
   readonly boundary: readonly PolicyDocument[] | null
+}
+
+interface PolicySet extends HeldPolicies {
   readonly session: readonly PolicyDocument[] | null
 }
 
@@ -64,11 +70,15 @@ export function createJudge (world: World): Judge {
     ...managed(region, holder.attached)
   ]
 
-  const identityOf = ({ kind, account, user, role }: Caller, region: string): PolicyDocument[] => {
-    if (kind === 'role-session') return role === null ? [] : held(region, role)
-    if (user === null) return [allowEverything]
-    const groups = user.groups.flatMap((name) => account.groups.findFrom(region, name) ?? [])
-    return [user, ...groups].flatMap((holder) => held(region, holder))
+  const policiesOf = (account: Account, holder: User | Group | Role, region: string): HeldPolicies => {
+    const groups = holder.kind === 'user'
+      ? holder.groups.flatMap((name) => account.groups.findFrom(region, name) ?? [])
+      : []
+    const boundary = holder.kind === 'group' ? null : holder.boundary
+    return {
+      identity: [holder, ...groups].flatMap((one) => held(region, one)),
+      boundary: boundary === null ? null : managed(region, [boundary])
+    }
   }
 
   const sessionOf = ({ kind, session }: Caller, region: string): PolicyDocument[] | null => {
@@ -79,21 +89,21 @@ export function createJudge (world: World): Judge {
     return policy === null ? documents : [parseSessionPolicy(policy), ...documents]
   }
 
-  const policiesOf = (caller: Caller, region: string): PolicySet => {
-    const boundary = caller.role?.boundary ?? caller.user?.boundary ?? null
-    return {
-      identity: identityOf(caller, region),
-      boundary: boundary === null ? null : managed(region, [boundary]),
-      session: sessionOf(caller, region)
-    }
+  const policiesFor = ({ caller, region }: Call): PolicySet => {
+    const holder = caller.role ?? caller.user
+    const all = holder === null
+      ? { identity: [allowEverything], boundary: null }
+      : policiesOf(caller.account, holder, region)
+    return { ...all, session: sessionOf(caller, region) }
   }
 
   const decideFor = (call: Call, action: string, resource: string, extra?: ExtraKeys): Decision => decide({
-    action, resource, context: requestContext(call, resource, extra), ...policiesOf(call.caller, call.region)
+    action, resource, context: requestContext(call, resource, extra), ...policiesFor(call)
   })
 
   return {
     parseSessionPolicy,
+    policiesOf,
     decide: decideFor,
     authorize (call, action, resource, extra) {
       const decision = decideFor(call, action, resource, extra)
@@ -113,7 +123,7 @@ export function createJudge (world: World): Judge {
         action,
         resource: arn,
         context,
-        ...policiesOf(caller, call.region),
+        ...policiesFor(call),
         resourcePolicy: { ...grant, sameAccount }
       })
       if (!decision.allowed) throw denied(isNear ? `${refusal} ${reasonOf(decision, action)}` : refusal)

@@ -197,6 +197,19 @@ t.test('rights are asked for before anything is told', async (t) => {
   t.match(await iam(keysOf('admin2'), 'GetUser', { UserName: 'admin' }), { status: 404, code: 'NoSuchEntity' }, 'accounts do not see each other')
 })
 
+t.test('SimulatePrincipalPolicy says what the policies of a principal say', async (t) => {
+  const { must, call } = await start(t)
+  const ask = async (name: string, action: string) => read((await must('SimulatePrincipalPolicy', {
+    PolicySourceArn: `arn:aws:iam::${home}:user/${name}`, 'ActionNames.member.1': action
+  })).text, 'EvalDecision')
+  t.equal(await ask('admin', 'sts:AssumeRole'), 'allowed')
+  t.equal(await ask('bounded', 'sts:AssumeRole'), 'implicitDeny')
+  t.equal(await ask('bounded', 'iam:ListUsers'), 'allowed')
+  await must('PutUserPolicy', { UserName: 'nobody', PolicyName: 'no', PolicyDocument: text(policy({ Effect: 'Deny', Action: '*', Resource: '*' })) })
+  t.equal(await ask('nobody', 'sts:AssumeRole'), 'explicitDeny')
+  t.match(await call('SimulatePrincipalPolicy', { PolicySourceArn: `arn:aws:iam::${home}:user/absent`, 'ActionNames.member.1': 'a:b' }), { code: 'NoSuchEntity' })
+})
+
 t.test('lists come in pages', async (t) => {
   const { must, call } = await start(t)
   for (let i = 0; i < 5; i++) await must('CreateUser', { UserName: `u${i}`, Path: '/many/' })

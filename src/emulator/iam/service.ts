@@ -12,7 +12,9 @@ import { createInstanceProfileOperations } from './instance-profiles.ts'
 import { createManagedPolicyOperations } from './managed-policies.ts'
 import { createOidcProviderOperations } from './oidc-providers.ts'
 import { createPolicyVersionOperations } from './policy-versions.ts'
+import { createPossessionOperations } from './possessions.ts'
 import { createRoleOperations } from './roles.ts'
+import { createSimulation } from './simulate.ts'
 import { groups, roles, users } from './subject.ts'
 import { createTagOperations } from './tags.ts'
 import { createAccessKeyOperations, createUserOperations } from './users.ts'
@@ -44,7 +46,9 @@ export function createIam (parts: IamParts): Service {
     ...createTagOperations(roles, parts),
     ...createInstanceProfileOperations(parts),
     ...createOidcProviderOperations(parts),
-    ...createAccountOperations(parts)
+    ...createAccountOperations(parts),
+    ...createPossessionOperations(parts),
+    ...createSimulation(parts)
   }
   return {
     name: 'iam',
