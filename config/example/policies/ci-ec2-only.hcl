@@ -11,6 +11,11 @@ path "sys/leases/revoke" {
   capabilities = ["update"]
 }
 
+# The same as the command line client asks for it.
+path "sys/leases/revoke/*" {
+  capabilities = ["update"]
+}
+
 # terraform-provider-vault makes a short-lived child of the token it is given.
 path "auth/token/create" {
   capabilities = ["update"]
