@@ -1,5 +1,5 @@
 import type { Operations } from '../call.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { quotas } from './rules.ts'
 
 /** GetAccountSummary, ListAccountAliases: harmless questions that a probe can ask. */

@@ -4,7 +4,7 @@ import type { Role, User } from '../state/records.ts'
 import { createProblems } from '../validation.ts'
 import { requirePolicy } from './policy-text.ts'
 import { rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { existing, readSubject, subjectKeys, type HolderKind } from './subject.ts'
 
 /** `PutRolePermissionsBoundary`, `DeleteUserPermissionsBoundary` and their siblings. */

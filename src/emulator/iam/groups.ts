@@ -3,7 +3,7 @@ import type { Operations } from '../call.ts'
 import { uniqueId } from '../state/identifiers.ts'
 import { createProblems } from '../validation.ts'
 import { quotas, readPage, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import {
   alreadyExists, deleteConflict, existing, groups, groupTree, readSubject, subjectKeys, users, userTree
 } from './subject.ts'

@@ -4,7 +4,7 @@ import type { PolicyHolder } from '../state/records.ts'
 import { createProblems } from '../validation.ts'
 import { encodedDocument, requirePolicy, storedPolicy } from './policy-text.ts'
 import { countedCharacters, readPage, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { existing, readSubject, subjectKeys, type HolderKind } from './subject.ts'
 
 /** Inline and attached policies: `PutRolePolicy`, `AttachUserPolicy` and so on, for one kind of holder. */

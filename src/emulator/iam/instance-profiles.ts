@@ -6,7 +6,7 @@ import type { InstanceProfile } from '../state/records.ts'
 import type { Account } from '../state/world.ts'
 import { createProblems, type Problems } from '../validation.ts'
 import { readPage, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { alreadyExists, deleteConflict, existing, readSubject, roles, subjectKeys, type Subject } from './subject.ts'
 
 const word = { word: 'Instance Profile' }

@@ -8,7 +8,7 @@ import type { Account, World } from '../state/world.ts'
 import { createProblems } from '../validation.ts'
 import { storedPolicy } from './policy-text.ts'
 import { countedCharacters, mergeTags, quotas, readPage, readTags, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { alreadyExists, deleteConflict, tagList } from './subject.ts'
 
 /** CreatePolicy, GetPolicy, ListPolicies, DeletePolicy, ListEntitiesForPolicy. */

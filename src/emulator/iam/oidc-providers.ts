@@ -4,7 +4,7 @@ import { readTexts } from '../http/params.ts'
 import type { OidcProvider } from '../state/records.ts'
 import { createProblems } from '../validation.ts'
 import { mergeTags, readTags, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { alreadyExists, tagList } from './subject.ts'
 
 /** CreateOpenIDConnectProvider and what reads and removes it; its keys are fetched from loopback issuers only. */

@@ -6,7 +6,7 @@ import { createProblems } from '../validation.ts'
 import { readOwnPolicy, readPolicy, sizedPolicy } from './managed-policies.ts'
 import { encodedDocument } from './policy-text.ts'
 import { quotas, readPage, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { deleteConflict } from './subject.ts'
 
 /** CreatePolicyVersion, GetPolicyVersion, ListPolicyVersions, SetDefaultPolicyVersion, DeletePolicyVersion. */

@@ -4,7 +4,7 @@ import type { Tree } from '../http/tree.ts'
 import type { User } from '../state/records.ts'
 import { createProblems } from '../validation.ts'
 import { readPage } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { existing, readUserOrCaller, subjectKeys, users } from './subject.ts'
 
 /** Lists of what a user can have besides access keys: MFA devices, and things that nobody has here. */

@@ -10,7 +10,7 @@ import type { World } from '../state/world.ts'
 import { createProblems } from '../validation.ts'
 import { encodedDocument, requirePolicy } from './policy-text.ts'
 import { countedCharacters, mergeTags, quotas, readPage, readTags, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { alreadyExists, boundaryTree, deleteConflict, existing, readSubject, roles, subjectKeys, tagList } from './subject.ts'
 
 const defaultSessionSeconds = 3600

@@ -1,9 +1,5 @@
 import type { Operations } from '../call.ts'
-import type { Judge } from '../judge.ts'
 import { queryProtocol, type Service } from '../service.ts'
-import type { RandomSource } from '../state/random.ts'
-import type { Vault } from '../state/vault.ts'
-import type { World } from '../state/world.ts'
 import { createAccountOperations } from './account.ts'
 import { createBoundaryOperations } from './boundaries.ts'
 import { createGroupOperations, createMembershipOperations } from './groups.ts'
@@ -11,6 +7,7 @@ import { createHolderPolicyOperations } from './holder-policies.ts'
 import { createInstanceProfileOperations } from './instance-profiles.ts'
 import { createManagedPolicyOperations } from './managed-policies.ts'
 import { createOidcProviderOperations } from './oidc-providers.ts'
+import type { IamParts } from './parts.ts'
 import { createPolicyVersionOperations } from './policy-versions.ts'
 import { createPossessionOperations } from './possessions.ts'
 import { createRoleOperations } from './roles.ts'
@@ -18,14 +15,6 @@ import { createSimulation } from './simulate.ts'
 import { groups, roles, users } from './subject.ts'
 import { createTagOperations } from './tags.ts'
 import { createAccessKeyOperations, createUserOperations } from './users.ts'
-
-/** What IAM operations need. */
-export interface IamParts {
-  readonly world: World
-  readonly judge: Judge
-  readonly vault: Vault
-  readonly random: RandomSource
-}
 
 /** AWS Identity and Access Management, API 2010-05-08. */
 export function createIam (parts: IamParts): Service {

@@ -6,7 +6,7 @@ import type { Group, Role, User } from '../state/records.ts'
 import type { Account } from '../state/world.ts'
 import { createProblems } from '../validation.ts'
 import { readPage, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 
 const actionsMax = 100
 

@@ -4,7 +4,7 @@ import { requestTagKeys } from '../request-context.ts'
 import type { Role, User } from '../state/records.ts'
 import { createProblems } from '../validation.ts'
 import { mergeTags, readPage, readTags } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import { existing, readSubject, subjectKeys, tagList, type HolderKind } from './subject.ts'
 
 /** `TagRole`, `UntagRole`, `ListRoleTags`, and the same for users. */

@@ -6,7 +6,7 @@ import type { AccessKey, User } from '../state/records.ts'
 import { createProblems } from '../validation.ts'
 import { requirePolicy } from './policy-text.ts'
 import { mergeTags, quotas, readPage, readTags, rules } from './rules.ts'
-import type { IamParts } from './service.ts'
+import type { IamParts } from './parts.ts'
 import {
   alreadyExists, boundaryTree, deleteConflict, existing, readSubject, readUserOrCaller, subjectKeys, subjectOf,
   tagList, users, userTree
