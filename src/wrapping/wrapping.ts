@@ -59,8 +59,14 @@ export function wrappingTokenInvalid (cause?: unknown) {
   return invalidRequest('wrapping token is not valid or does not exist', cause)
 }
 
+export interface WrappingOptions {
+  readonly store: Store
+  readonly tokens: WrappingTokens
+  readonly cipher: AnswerCipher
+}
+
 /** Response wrapping: an answer is kept for one reader, who holds the only key (contract 5.9). */
-export function createWrapping ({ store, tokens, cipher }: { store: Store, tokens: WrappingTokens, cipher: AnswerCipher }) {
+export function createWrapping ({ store, tokens, cipher }: WrappingOptions) {
   /** Token and payload together; null unless both are there, in time and belong to each other. */
   async function find (clientToken: string, nowMs: number): Promise<Found | null> {
     const named = tokens.identify(clientToken, nowMs)

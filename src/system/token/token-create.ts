@@ -101,16 +101,9 @@ async function createToken (
     ? policiesOfRole(input, role, parent)
     : policiesOf(input, parent, sudo, role?.noDefaultPolicy === true)
   refuseRoot(policies, parent, times)
-  const endless = isEndless(policies, parent, times)
   const orphan = orphanAsked || input.no_parent === true
-  const granted = endless ? { ttlSeconds: 0, warnings: [] } : grantTtl({
-    ...times,
-    mountTtlSecondsDefault: call.ttlBounds.ttlSecondsDefault,
-    mountTtlSecondsMax: call.ttlBounds.ttlSecondsMax,
-    issuedAtMs: nowMs,
-    nowMs
-  })
-  warnings.push(...granted.warnings)
+  const life = isEndless(policies, parent, times) ? endless : boundedLife(times, call)
+  warnings.push(...life.warnings)
   for (const name of policies) if (!options.policyExists(name)) warnings.push(`Policy "${name}" does not exist`)
   const path = role?.pathSuffix ? `${request.path}/${role.pathSuffix}` : request.path
   const { token, clientToken } = await make(options, {
@@ -123,12 +116,12 @@ async function createToken (
     policies,
     metadata: metadataOf(input.meta),
     issuedAtMs: nowMs,
-    expiresAtMs: endless ? null : nowMs + granted.ttlSeconds * 1000,
-    endsAtMs: endless || times.periodSeconds > 0 ? null : nowMs + call.ttlBounds.ttlSecondsMax * 1000,
-    creationTtlSeconds: granted.ttlSeconds,
+    expiresAtMs: life.expiresAtMs,
+    endsAtMs: life.endsAtMs,
+    creationTtlSeconds: life.ttlSeconds,
     explicitMaxTtlSeconds: times.explicitMaxTtlSeconds,
     periodSeconds: times.periodSeconds,
-    renewable: !endless && role?.renewable !== false && input.renewable !== false,
+    renewable: life.expiresAtMs !== null && role?.renewable !== false && input.renewable !== false,
     usesMax,
     boundCidrs: role?.boundCidrs ?? (orphan ? [] : parent.boundCidrs),
     orphan,
@@ -138,11 +131,33 @@ async function createToken (
   }, nowMs)
   return {
     kind: 'token',
-    auth: authBlock(token, clientToken, granted.ttlSeconds),
+    auth: authBlock(token, clientToken, life.ttlSeconds),
     accessor: token.accessor,
     warnings,
     withdraw: async () => { await options.revokeToken(token.accessor, nowMs) }
   }
+}
+
+/** How long a token lives at first and at most; epoch ms, null: for ever. */
+interface Life {
+  readonly ttlSeconds: number
+  readonly expiresAtMs: number | null
+  readonly endsAtMs: number | null
+  readonly warnings: readonly string[]
+}
+
+const endless: Life = { ttlSeconds: 0, expiresAtMs: null, endsAtMs: null, warnings: [] }
+
+function boundedLife (times: Times, { nowMs, ttlBounds }: Call): Life {
+  const { ttlSeconds, warnings } = grantTtl({
+    ...times,
+    mountTtlSecondsDefault: ttlBounds.ttlSecondsDefault,
+    mountTtlSecondsMax: ttlBounds.ttlSecondsMax,
+    issuedAtMs: nowMs,
+    nowMs
+  })
+  const endsAtMs = times.periodSeconds > 0 ? null : nowMs + ttlBounds.ttlSecondsMax * 1000
+  return { ttlSeconds, expiresAtMs: nowMs + ttlSeconds * 1000, endsAtMs, warnings }
 }
 
 async function make (options: TokenCreateOptions, request: Parameters<TokenStore['create']>[0], nowMs: number) {
