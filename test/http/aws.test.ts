@@ -1,10 +1,17 @@
 import t from 'tap'
-import { auditFaults, authOf, startAws, startBroker, textOf, wrapOf, type Answer } from '../helpers/broker.ts'
-import { createRole } from '../helpers/broker.ts'
+import { auditFaults, authOf, createRole, startAws, startBroker, textOf, wrapOf, type Answer } from '../helpers/broker.ts'
 
 const roleArn = 'arn:aws:iam::444455556666:role/LatchkeyProvisioner'
 
-interface Session { readonly lease_id: string, readonly state: string, readonly session_name: string, readonly revocation: string, readonly dies_at: string, readonly role: string, readonly run: string | null }
+interface Session {
+  readonly lease_id: string
+  readonly state: string
+  readonly session_name: string
+  readonly revocation: string
+  readonly dies_at: string
+  readonly role: string
+  readonly run: string | null
+}
 
 t.test('AWS credentials', async (t) => {
   const emulator = await startAws(t)
