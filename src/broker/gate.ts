@@ -125,12 +125,14 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
       const word = await operationWord(target, callAs, request.verb)
       return { ...asked, operation: word, denial: null, allowed: true, work: workOf(target, callAs(word)) }
     }
-    if (mount !== null && operation?.precheck !== undefined) {
-      const objection = await precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
-      if (objection !== null) return refuse(objection)
-    }
+    const findObjection = mount === null || operation?.precheck === undefined
+      ? null
+      : () => precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
+    const objection = findObjection === null ? null : await findObjection()
+    if (objection !== null) return refuse(objection)
     const live = request.clientToken === null ? null : await tokens.find(request.clientToken, nowMs)
-    if (live === null) return refuse(permissionDenied())
+    // A wrapping token may have been used since it was looked at: the answer is that of one used before.
+    if (live === null) return refuse(await findObjection?.() ?? permissionDenied())
     if (live.token.boundCidrs.length > 0 && !addressInBlocks(request.remoteAddress, live.token.boundCidrs)) {
       return refuse(permissionDenied(), { live })
     }
