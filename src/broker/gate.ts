@@ -61,7 +61,7 @@ interface Target {
 export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
   function locate (request: BrokerRequest): Target {
     const resolved = mounts.resolve(request.path)
-    const registered = resolved === null ? null : backends(resolved.mount.type)
+    const registered = resolved === null ? null : backends(resolved.mount)
     if (resolved === null || registered === null) {
       return { ...nowhere, path: request.path }
     }
@@ -107,6 +107,13 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
     return await operation.exists(callAs('update'), input) ? 'update' : 'create'
   }
 
+  /** What an operation itself has against a request, whoever asks. */
+  async function objectionTo (request: BrokerRequest, target: Target, nowMs: number): Promise<BrokerError | null> {
+    const { mount, operation } = target
+    if (mount === null || operation?.precheck === undefined) return null
+    return precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
+  }
+
   async function admit (request: BrokerRequest, nowMs: number): Promise<Verdict> {
     const target = locate(request)
     const { mount } = target
@@ -125,14 +132,11 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
       const word = await operationWord(target, callAs, request.verb)
       return { ...asked, operation: word, denial: null, allowed: true, work: workOf(target, callAs(word)) }
     }
-    const findObjection = mount === null || operation?.precheck === undefined
-      ? null
-      : () => precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
-    const objection = findObjection === null ? null : await findObjection()
+    const objection = await objectionTo(request, target, nowMs)
     if (objection !== null) return refuse(objection)
     const live = request.clientToken === null ? null : await tokens.find(request.clientToken, nowMs)
     // A wrapping token may have been used since it was looked at: the answer is that of one used before.
-    if (live === null) return refuse(await findObjection?.() ?? permissionDenied())
+    if (live === null) return refuse(await objectionTo(request, target, nowMs) ?? permissionDenied())
     if (live.token.boundCidrs.length > 0 && !addressInBlocks(request.remoteAddress, live.token.boundCidrs)) {
       return refuse(permissionDenied(), { live })
     }
