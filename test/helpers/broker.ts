@@ -109,7 +109,7 @@ export interface AuditLine extends JsonObject {
 export const rootToken = 'test-root-token-of-development'
 
 const server = path.join(import.meta.dirname, '../../src/server.ts')
-const agent = new http.Agent({ keepAlive: true, maxSockets: 64 })
+const agent = new http.Agent({ keepAlive: true, maxSockets: 48 })
 
 /** Flags of the process that `npm start` gives. */
 export const nodeFlags = ['--disable-proto=throw', '--disable-sigusr1', '--report-exclude-env']
