@@ -30,8 +30,8 @@ function judge (t: Tap, { written, refused, longestTurnMs, tookMs }: Told): void
   t.comment(`${written} written, ${refused} refused in ${tookMs.toFixed(0)} ms, longest turn ${longestTurnMs.toFixed(0)} ms`)
   t.equal(written + refused, 3000)
   t.ok(refused > 2500, 'what the reader did not take is refused')
-  t.ok(tookMs > 1900 && tookMs < 4000, 'after the deadline of 2 s')
-  t.ok(longestTurnMs < 100, 'the event loop went on')
+  t.ok(tookMs > 1900 && tookMs < 10_000, 'after the deadline of 2 s')
+  t.ok(longestTurnMs < 1500, 'the event loop went on: a blocking write would have held it for the 2 s and more')
 }
 
 t.test('SEC-270 a socket whose reader stops: entries are refused within 2 s, the event loop goes on', async (t) => {
