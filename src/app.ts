@@ -249,7 +249,7 @@ function openTlsFiles (config: Config): TlsFiles | null {
 function isPublicPath (target: string, mounts: MountTable, find: ReturnType<typeof createBackends>['find']): boolean {
   const resolved = mounts.resolve(target)
   if (resolved === null) return false
-  return find(resolved.mount.type)?.table.match(resolved.rest, 'write')?.operation?.access === 'public'
+  return find(resolved.mount)?.table.match(resolved.rest, 'write')?.operation?.access === 'public'
 }
 
 /** Keys for wrapped answers, each made of its wrapping token's secret name; store and master key do not lead to it. */

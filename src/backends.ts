@@ -13,6 +13,7 @@ import type { JsonObject } from './core/json.ts'
 import type { Lease, Mount, Token } from './core/model.ts'
 import type { Store } from './core/store.ts'
 import { createAwsEngine } from './engines/aws/engine.ts'
+import { createKvEngine, isVersioned, kvAliases } from './engines/kv/engine.ts'
 import type { Leases } from './leases/lease-manager.ts'
 import type { MountTable } from './mounts/mount-table.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
@@ -78,13 +79,15 @@ export function createBackends (parts: BackendParts) {
   })
   const authMethods: readonly AuthMethod[] = [appRole]
   const engines: readonly Engine[] = [aws]
+  const kv = createKvEngine()
   const system = createSystem(parts, appRole)
   const own: readonly Backend[] = [system, createTokens(parts, authMethods), createCubbyhole({ store })]
 
   const registered = new Map<string, Registered>()
-  for (const backend of [...authMethods, ...engines, ...own]) {
+  for (const backend of [...authMethods, ...engines, kv.plain, ...own]) {
     registered.set(backend.type, { backend, table: createOperationTable(backend.operations) })
   }
+  const versionedKv: Registered = { backend: kv.versioned, table: createOperationTable(kv.versioned.operations) }
   const contextOf = (mount: Mount, nowMs: number): EngineContext => ({ mount, store: mounts.storeOf(mount), nowMs })
 
   /** The engine of a mount, for leases; of a mount that is gone nothing can be asked any more. */
@@ -103,10 +106,12 @@ export function createBackends (parts: BackendParts) {
   }
 
   return {
-    find: (type: string): Registered | null => registered.get(type) ?? null,
+    find (mount: Pick<Mount, 'type' | 'options'>): Registered | null {
+      return mount.type === 'kv' && isVersioned(mount) ? versionedKv : registered.get(mount.type) ?? null
+    },
     engineOf,
     /** Names of parameters, which the audit log shows in clear. */
-    fieldNames: [...registered.values()]
+    fieldNames: [...registered.values(), versionedKv]
       .flatMap(({ table }) => table.operations)
       .flatMap(({ fields }) => Object.keys(fields)),
     dueHandlers: appRole.dueHandlers as ReadonlyMap<string, DueHandler>,
@@ -132,10 +137,11 @@ export function createBackends (parts: BackendParts) {
           systemTtls: parts.systemTtls,
           unmount: parts.unmount,
           backendOf: (type) => {
-            const backend = registered.get(type)?.backend
+            const options = kvAliases.get(type)
+            const backend = registered.get(options === undefined ? type : 'kv')?.backend
             if (backend === undefined) return null
             const isAuth = authMethods.some((candidate) => candidate.type === type) || type === 'token'
-            return { backend, table: isAuth ? 'auth' : 'secret', builtIn: own.includes(backend) }
+            return { backend, table: isAuth ? 'auth' : 'secret', builtIn: own.includes(backend), options: options ?? {} }
           }
         }),
         ...createUiMountsOperations({

@@ -1,4 +1,5 @@
 import type { AuthMethod, Backend, Engine } from '../core/backend.ts'
+import type { Mount } from '../core/model.ts'
 import type { OperationTable } from './operation-table.ts'
 
 /** A backend with its table. */
@@ -7,5 +8,5 @@ export interface Registered {
   readonly table: OperationTable
 }
 
-/** Finds the backend of a mount by its type. */
-export type Backends = (type: string) => Registered | null
+/** Finds the backend of a mount, by its type and the options that choose between two. */
+export type Backends = (mount: Pick<Mount, 'type' | 'options'>) => Registered | null

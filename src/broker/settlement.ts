@@ -164,7 +164,7 @@ export function createSettlement (options: SettlementOptions) {
       const wrapped = await wrapping.wrap({
         json: draft.json,
         ttlSeconds: wrapTtlSeconds,
-        creationPath: path,
+        creationPath: call.request.operation === 'list' ? `${path}/` : path,
         mount: call.mount,
         wrappedAccessor: draft.wrappedAccessor ?? null,
         nowMs: call.nowMs

@@ -190,8 +190,11 @@ export interface Backend {
   readonly fallback?: (call: Call, verb: Verb) => Outcome | null
   /** Paths that need sudo whether or not an operation has them; a last `*` takes any rest (contract 5.0). */
   readonly protectedPaths?: readonly string[]
-  /** Prepares or refuses a new mount of this type (its `options`), before it is stored. */
-  readonly checkMount?: (mount: Mount) => void
+  /**
+   * Judges a mount's options before they are stored, `former` being the mount as it is, or null for a
+   * new one; answers warnings. Absent: an option `version` is refused. @throws BrokerError
+   */
+  readonly checkOptions?: (options: Mount['options'], former: Pick<Mount, 'options'> | null) => readonly string[]
 }
 
 /** A secrets engine: mounted under `/v1/<path>/`, may lease credentials. */

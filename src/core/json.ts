@@ -15,6 +15,7 @@ interface NumberSource { readonly source?: string }
 /** What ES2025 and V8 give JSON beyond the types of this compiler: a number's own text, in and out. */
 interface ExactJson {
   rawJSON (text: string): unknown
+  isRawJSON (value: unknown): boolean
   parse (text: string, revive: (name: string, value: unknown, context: NumberSource) => unknown): unknown
 }
 
@@ -24,6 +25,9 @@ function isExactJson (value: object): value is ExactJson {
 
 const exactJson: object = JSON
 
+/** Numbers that may not come back as they were written: of 16 digits or more, with a fraction or exponent, or -0. */
+const changeable = /\d{16}|\d[.eE]|-0/
+
 /**
  * Reads JSON so that `JSON.stringify` writes every number with the digits it came with
  * (contract 0.7): `9007199254740993` and `1.10` stay what they are. A number that would change is
@@ -32,8 +36,18 @@ const exactJson: object = JSON
  * @throws SyntaxError where the text is not JSON.
  */
 export function parseExact (text: string): Json {
-  if (!isExactJson(exactJson)) throw new Error('this engine cannot keep the digits of numbers')
-  const json = exactJson
+  if (!changeable.test(text)) return JSON.parse(text) as Json
+  const json = exact()
   return json.parse(text, (_name, value, { source }) =>
     typeof value === 'number' && source !== undefined && String(value) !== source ? json.rawJSON(source) : value) as Json
+}
+
+/** Whether a value is such an object: one number, though it looks like an object with members. */
+export function isKeptNumber (value: Json): boolean {
+  return typeof value === 'object' && value !== null && exact().isRawJSON(value)
+}
+
+function exact (): ExactJson {
+  if (!isExactJson(exactJson)) throw new Error('this engine cannot keep the digits of numbers')
+  return exactJson
 }

@@ -10,11 +10,20 @@ import { mountInfo, tuneInfo } from './mount-info.ts'
 export interface MountOperationsOptions {
   readonly mounts: MountTable
   /** The backend of a type, and where it may be mounted; null: there is none. */
-  readonly backendOf: (type: string) => { readonly backend: Backend, readonly table: Mount['table'], readonly builtIn: boolean } | null
+  readonly backendOf: (type: string) => MountableBackend | null
   /** Ends what was made through a mount, wipes it and takes it out of the table. */
   readonly unmount: (mount: Mount, nowMs: number) => Promise<void>
   readonly systemTtls: TtlBounds
   readonly version: string
+}
+
+/** A backend as the table of mounts sees it. */
+export interface MountableBackend {
+  readonly backend: Backend
+  readonly table: Mount['table']
+  readonly builtIn: boolean
+  /** Options that the name of the type stands for. */
+  readonly options: Readonly<Record<string, string>>
 }
 
 const reserved = ['auth', 'sys', 'cubbyhole', 'identity', 'audit']
@@ -129,8 +138,13 @@ function tuneOperations (
       async run (call, input) {
         const mount = mounts.find(table, input.path ?? '')
         if (mount === null) throw invalidRequest(`tune of path "${shown(input.path ?? '')}" failed: no mount entry found`)
-        await mounts.update(mount.accessor, (present) => tuned(present, input, call.request.data, options))
-        return { kind: 'none' }
+        let warnings: readonly string[] = []
+        await mounts.update(mount.accessor, (present) => {
+          const changed = tuned(present, input, call.request.data, options)
+          warnings = checkOptions(table, options.backendOf(present.type)?.backend ?? null, changed.options, present)
+          return changed
+        })
+        return { kind: 'none', warnings }
       }
     })
   ]
@@ -158,18 +172,31 @@ async function enable (
   if (table === 'secret' && change.tokenType !== undefined) throw invalidRequest('\'token_type\' can only be modified on auth mounts')
   const config = { ...plainConfig, ...change }
   checkTtls(config, options.systemTtls)
+  const chosen = mergeOptions({ options: null }, { ...input.options, ...known.options })
+  const warnings = checkOptions(table, known.backend, chosen, null)
   const mount = {
     path,
     table,
-    type,
+    type: known.backend.type,
     description: input.description ?? '',
-    options: mergeOptions({ options: null }, input.options ?? {}),
+    options: chosen,
     config,
     local: input.local ?? false,
     sealWrap: input.seal_wrap ?? false
   }
   await options.mounts.enable(mount)
-  return { kind: 'none' }
+  return { kind: 'none', warnings }
+}
+
+function checkOptions (
+  table: Mount['table'], backend: Backend | null, chosen: Mount['options'], former: Mount | null
+): readonly string[] {
+  if (backend?.checkOptions !== undefined) return backend.checkOptions(chosen, former)
+  if (chosen?.['version'] !== undefined && former?.options?.['version'] !== chosen['version']) {
+    const what = table === 'auth' ? 'auth method' : 'secrets engine'
+    throw invalidRequest(`${what} "${backend?.type ?? ''}" does not allow setting a version`)
+  }
+  return []
 }
 
 function checkTtls ({ ttlSecondsDefault, ttlSecondsMax }: Required<Pick<ConfigChange, 'ttlSecondsDefault' | 'ttlSecondsMax'>>, system: TtlBounds) {

@@ -99,7 +99,7 @@ export function createRig (options: RigOptions = {}) {
       ttlBounds: () => ({ ttlSecondsDefault: ttlSecondsMax, ttlSecondsMax }),
       storeOf: (mount) => createMountStore(store, mount.accessor)
     },
-    backends (type) {
+    backends ({ type }) {
       const operations = backends[type]?.operations
       if (operations === undefined) return null
       const backend = { type, description: '', operations }
