@@ -68,7 +68,7 @@ export const settings = {
   configDir: setting('CONFIG_DIR', null, 'Folder whose bootstrap is applied at start; in development `config/example`.', asText),
   rootTokenFile: setting('ROOT_TOKEN_FILE', null, 'Where a root token of one hour is written at start, mode 0600, if no such file is there.', asText),
   tlsCertFile: setting('TLS_CERT_FILE', null, 'Certificate chain, PEM. Read again on SIGHUP.', asText),
-  tlsKeyFile: setting('TLS_KEY_FILE', null, 'Private key, PEM, not readable by others.', asText),
+  tlsKeyFile: setting('TLS_KEY_FILE', null, 'Private key, PEM. Keep it from other users. Read again on SIGHUP.', asText),
   tlsClientCaFile: setting('TLS_CLIENT_CA_FILE', null, 'Authorities whose client certificates are required, PEM.', asText),
   insecureHttp: setting('INSECURE_HTTP', 'no', '`yes`: plain HTTP beyond loopback, for a broker behind a proxy that ends TLS. Shown in the start log.', asOneOf('yes', 'no')),
   trustedProxies: setting('TRUSTED_PROXIES', '', 'Addresses or CIDR blocks, comma separated, whose X-Forwarded-For is believed.', asList),
