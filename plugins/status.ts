@@ -137,5 +137,5 @@ function send (reply: FastifyReply, status: number, body: object) {
     .header('content-type', 'application/json')
     .header('cache-control', 'no-store')
     .header('x-content-type-options', 'nosniff')
-    .send(reply.request.method === 'HEAD' ? '' : Buffer.from(text))
+    .send(Buffer.from(text))
 }

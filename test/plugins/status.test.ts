@@ -21,6 +21,8 @@ t.test('health needs no token, has no envelope, and answers with the code that i
   t.equal((await request(front, 'GET /v1/sys/health?uninitcode=299&sealedcode=299&standbycode=472&drsecondarycode=299')).status, 200)
   const head = await request(front, 'HEAD /v1/sys/health?activecode=472')
   t.match({ status: head.status, body: head.body }, { status: 472, body: '' })
+  t.equal(head.headers.get('content-type'), 'application/json', 'clients compare the whole header')
+  t.equal(head.headers.get('content-length'), answer.headers.get('content-length'), 'what GET has')
   t.equal(front.seen.length, 0, 'nobody else is asked')
 })
 
