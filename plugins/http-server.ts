@@ -1,6 +1,8 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { createServer as createPlainServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import { Server as NetServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { BrokerRequest } from '../src/broker/request.ts'
 import type { Clock } from '../src/core/clock.ts'
 import type { BrokerError } from '../src/core/errors.ts'
@@ -69,6 +71,9 @@ export interface HttpServer {
   /** Stops accepting, lets answers in flight go out, and cuts what is left at the deadline (SEC-372). */
   stop (deadlineMs: number): Promise<void>
 }
+
+/** How long connections without a request stay open once the server stops: their next request may be on its way. */
+const stopGraceMs = 300
 
 /** The route that all of the API takes; Fastify sees no target of a client's making (SEC-017). */
 const apiRoute = '/v1/*'
@@ -161,6 +166,11 @@ export function createHttpServer (options: HttpServerOptions): HttpServer {
     async stop (deadlineMs) {
       stopping = true
       const cut = setTimeout(() => { for (const server of servers) server.closeAllConnections() }, deadlineMs)
+      // Closing an HTTP server also closes its idle connections, among them those whose next request
+      // is on its way and would get no answer (FLT-016). Each is let go with its next answer instead.
+      for (const server of servers) NetServer.prototype.close.call(server)
+      const graceEndMs = performance.now() + Math.min(stopGraceMs, deadlineMs)
+      while (connections.open() > 0 && performance.now() < graceEndMs) await delay(10)
       await app.close()
       clearTimeout(cut)
     }
