@@ -13,6 +13,11 @@ export interface SigningKeys {
   purposeKey (term: number, purpose: 'jwt'): KeyObject
 }
 
+interface ReadClaims extends TokenClaims {
+  /** Epoch seconds. */
+  readonly iat: number
+}
+
 /** Signs and verifies with the key of one term. */
 interface TermJwt {
   readonly term: number
@@ -26,6 +31,8 @@ interface Ring {
   readonly keys: SigningKeys
   readonly active: TermJwt
   readonly byHeader: ReadonlyMap<string, TermJwt>
+  /** Characters of a payload without `exp` whose `jti`, `sub` and `iat` are empty. */
+  readonly bareLength: number
 }
 
 const KEY_BYTES = 32
@@ -68,7 +75,7 @@ export function createTokenSigner (keyring: () => SigningKeys): TokenSigner {
       const headerEnd = token.indexOf('.')
       const payloadEnd = token.indexOf('.', headerEnd + 1)
       if (headerEnd === -1 || payloadEnd === -1 || !signatureForm.test(token.slice(payloadEnd + 1))) return null
-      const { byHeader, keys: { clusterId } } = current()
+      const { byHeader, bareLength, keys: { clusterId } } = current()
       const jwt = byHeader.get(token.slice(0, headerEnd))
       if (jwt === undefined) return null
       let payload: object
@@ -78,8 +85,10 @@ export function createTokenSigner (keyring: () => SigningKeys): TokenSigner {
         return null
       }
       const claims = readClaims(payload, clusterId, nowMs)
-      if (claims === null || !isCanonical(payload, payloadEnd - headerEnd - 1)) return null
-      return { ...claims, term: jwt.term }
+      if (claims === null) return null
+      if (!isCanonical(payload, bareLength + textLength(claims), payloadEnd - headerEnd - 1)) return null
+      const { jti, sub, exp } = claims
+      return exp === undefined ? { jti, sub, term: jwt.term } : { jti, sub, exp, term: jwt.term }
     }
   }
 }
@@ -89,7 +98,9 @@ function openRing (keys: SigningKeys): Ring {
   const jwts = new Map(keys.terms('jwt').map((term) => [term, openTerm(keys, term)]))
   const active = jwts.get(activeTerm)
   if (active === undefined) throw new RangeError('the active key of tokens is not among those that verify')
-  return { keys, active, byHeader: new Map([...jwts.values()].map((jwt) => [headerText(jwt.term), jwt])) }
+  const { clusterId } = keys
+  const bareLength = JSON.stringify({ jti: '', sub: '', iat: 0, iss: clusterId, aud: clusterId }).length - 1
+  return { keys, active, byHeader: new Map([...jwts.values()].map((jwt) => [headerText(jwt.term), jwt])), bareLength }
 }
 
 function headerText (term: number): string {
@@ -112,25 +123,29 @@ function openTerm (keys: SigningKeys, term: number): TermJwt {
 }
 
 /** The claims of a payload that says exactly what ours say; null for any other (SEC-083 to SEC-086). */
-function readClaims (payload: object, clusterId: string, nowMs: number): TokenClaims | null {
+function readClaims (payload: object, clusterId: string, nowMs: number): ReadClaims | null {
   const { iss, aud, sub, jti, iat, exp } = payload as Readonly<Record<string, unknown>>
   if (iss !== clusterId || aud !== clusterId) return null
   if (typeof jti !== 'string' || !nameForm.test(jti)) return null
   if (typeof sub !== 'string' || !lineageForm.test(sub)) return null
   if (!isTime(iat) || iat * 1000 > nowMs + AHEAD_SECONDS * 1000) return null
   const ends = jti[2] === 'e' || jti[2] === 'c'
-  if (!ends) return exp === undefined && !('exp' in payload) ? { jti, sub } : null
+  if (!ends) return exp === undefined && !('exp' in payload) ? { jti, sub, iat } : null
   if (!isTime(exp) || exp * 1000 <= nowMs || exp < iat || exp - iat > LIFE_SECONDS_MAX) return null
-  return { jti, sub, exp }
+  return { jti, sub, iat, exp }
 }
 
 function isTime (value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0
 }
 
+/** Characters of a payload's variable parts; they hold nothing that JSON escapes. */
+function textLength ({ jti, sub, iat, exp }: ReadClaims): number {
+  return jti.length + sub.length + String(iat).length + (exp === undefined ? 0 : ',"exp":'.length + String(exp).length)
+}
+
 /** Whether a payload's text says nothing beyond its known claims: no further claim, no name twice, no other spelling. */
-function isCanonical (payload: object, segmentLength: number): boolean {
+function isCanonical (payload: object, length: number, segmentLength: number): boolean {
   const names = Object.keys(payload).length
-  if (names !== ('exp' in payload ? 6 : 5)) return false
-  return Math.ceil(JSON.stringify(payload).length * 4 / 3) === segmentLength
+  return names === ('exp' in payload ? 6 : 5) && Math.ceil(length * 4 / 3) === segmentLength
 }

@@ -1,5 +1,7 @@
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import { requestPrefix, type Mount, type Token } from '../core/model.ts'
+import { createRecent } from '../core/recent.ts'
+import { isoTime } from '../core/iso-time.ts'
 import type { Hash } from './hasher.ts'
 import { redact, textsOf } from './redact.ts'
 import { hideRepeated, hideTokens, quote } from './text.ts'
@@ -73,23 +75,18 @@ const ownMetadata = new Set(['role_name'])
  * token, and for an answer all that its request had said.
  */
 export function createEntryWriter ({ hash, names, index }: EntryWriterOptions): EntryWriter {
-  let young = new Map<string, string>()
-  let old = new Map<string, string>()
+  const tokenParts = createRecent<string, string>(tokensMax)
 
   /** What never changes in the life of a token, by its accessor. */
   function tokenPart (token: Token): string {
-    const known = young.get(token.accessor) ?? old.get(token.accessor)
-    const part = known ?? `"accessor":"${hash(token.accessor)}","display_name":${quote(token.displayName)},` +
+    const known = tokenParts.get(token.accessor)
+    if (known !== undefined) return known
+    const part = `"accessor":"${hash(token.accessor)}","display_name":${quote(token.displayName)},` +
       `"policies":${list(token.policies)},"token_policies":${list(token.policies)},` +
       (token.metadata === null ? '' : `${metadataPart(token.metadata)},`) +
       `"token_type":${quote(token.kind === 'wrapping' ? 'service' : token.kind)},"token_ttl":${token.creationTtlSeconds},` +
-      `"token_issue_time":"${new Date(token.issuedAtMs).toISOString()}"` + (token.usesMax > 0 ? `,"num_uses":${token.usesMax}` : '')
-    if (young.has(token.accessor)) return part
-    if (young.size >= tokensMax) {
-      old = young
-      young = new Map()
-    }
-    young.set(token.accessor, part)
+      `"token_issue_time":"${isoTime(token.issuedAtMs)}"` + (token.usesMax > 0 ? `,"num_uses":${token.usesMax}` : '')
+    tokenParts.set(token.accessor, part)
     return part
   }
 
@@ -172,12 +169,12 @@ export function createEntryWriter ({ hash, names, index }: EntryWriterOptions): 
 
   return {
     request: (subject, nowMs) =>
-      `{"time":"${new Date(nowMs).toISOString()}","type":"request",${bothParts(subject)}${errorPart(subject.denial, subject)}}`,
+      `{"time":"${isoTime(nowMs)}","type":"request",${bothParts(subject)}${errorPart(subject.denial, subject)}}`,
     response: (subject, answer, nowMs) =>
-      `{"time":"${new Date(nowMs).toISOString()}","type":"response",${bothParts(subject)}` +
+      `{"time":"${isoTime(nowMs)}","type":"response",${bothParts(subject)}` +
       `${responsePart(subject, answer)}${errorPart(answer.error, subject)}}`,
     test: (nowMs) =>
-      `{"time":"${new Date(nowMs).toISOString()}","type":"request",` +
+      `{"time":"${isoTime(nowMs)}","type":"request",` +
       '"request":{"operation":"update","namespace":{"id":"root"},"path":"sys/audit/test"}}'
   }
 }

@@ -1,4 +1,6 @@
 import { randomBytes, type KeyObject } from 'node:crypto'
+import { createRecent } from '../core/recent.ts'
+import { keepDecoded } from '../core/records.ts'
 import {
   drawStamp, pathOf, shardOf, StoreIntegrity, type Change, type Entry, type Key, type Put,
   type Store
@@ -78,6 +80,7 @@ export function createBarrier (parts: BarrierOptions): Store {
 /** Seals and opens values; holds the keys derived for this start and for the starts it met. */
 function createSealer (keyring: Keyring, sealsMax: number) {
   const context = createContext(keyring.clusterId)
+  const remembered = createRecent<Key, Remembered>(REMEMBERED_MAX)
   let boot = randomBytes(BOOT_BYTES)
   let seals = 0
 
@@ -112,13 +115,44 @@ function createSealer (keyring: Keyring, sealsMax: number) {
       throw new Error('a value of an unknown format')
     }
     const header = Buffer.from(value.buffer, value.byteOffset, HEADER_BYTES)
-    const sealKey = keyOf(header.readUInt32BE(2), purposeOf(key), header.subarray(6), key)
-    const plain = open(sealKey, value, context(header, key, stamp, usesMax), HEADER_BYTES)
+    const purpose = purposeOf(key)
+    const sealKey = keyOf(header.readUInt32BE(2), purpose, header.subarray(6), key)
     if (usesMax > 0 && used > usesMax) throw new Error('used more often than its limit')
+    const known = remembered.get(key)
+    if (known !== undefined && isSame(known, sealKey, value, stamp, usesMax)) {
+      keepDecoded(known.plain)
+      return { key, value: known.plain, stamp, used, usesMax }
+    }
+    const plain = open(sealKey, value, context(header, key, stamp, usesMax), HEADER_BYTES)
+    if (REMEMBERED.has(purpose) && value.length <= REMEMBERED_BYTES_MAX) {
+      remembered.set(key, { sealKey, sealed: Buffer.from(value), stamp, usesMax, plain })
+    }
     return { key, value: plain, stamp, used, usesMax }
   }
 
   return { sealEntry, openEntry }
+}
+
+/** Records that are read again and again, and of these only short ones, in two generations of so many. */
+const REMEMBERED: ReadonlySet<Purpose> = new Set(['token', 'approle', 'record'])
+const REMEMBERED_MAX = 1024
+const REMEMBERED_BYTES_MAX = 4096
+
+/**
+ * What some sealed bytes opened to. Every read still goes to the store; where it answers the very
+ * bytes that were opened before, under the same key and context, opening them again can only give
+ * the same, which is half the cost of a read.
+ */
+interface Remembered {
+  readonly sealKey: KeyObject
+  readonly sealed: Buffer
+  readonly stamp: string
+  readonly usesMax: number
+  readonly plain: Buffer
+}
+
+function isSame (known: Remembered, sealKey: KeyObject, value: Uint8Array, stamp: string, usesMax: number): boolean {
+  return known.sealKey === sealKey && known.stamp === stamp && known.usesMax === usesMax && known.sealed.equals(value)
 }
 
 function purposeOf (key: Key): Purpose {

@@ -1,4 +1,5 @@
 import { drawShard, drawTokenName, handleFromMac, handleIn } from '../core/ids.ts'
+import { createRecent } from '../core/recent.ts'
 import { isNumberedShard, key, type Key } from '../core/store.ts'
 
 /** HMAC-SHA256 under the token key of a keyring term. */
@@ -30,12 +31,20 @@ export interface TokenNames {
   chosenKey (id: string): Key
 }
 
+/** Accessors that are kept, in each of two generations, since each request of a token derives its own. */
+const derivedMax = 4096
 /** The first term, under which chosen ids are found: they carry no term of their own. */
 const chosenTerm = 1
 
 export function createTokenNames ({ mac, term }: { mac: TokenMac, term: () => number }): TokenNames {
+  const derived = createRecent<string, { readonly term: number, readonly accessor: string }>(derivedMax)
+
   function accessorOf (term: number, jti: string): string {
-    return handleFromMac(jti.slice(0, 2), mac(term, `jti ${jti}`))
+    const known = derived.get(jti)
+    if (known?.term === term) return known.accessor
+    const accessor = handleFromMac(jti.slice(0, 2), mac(term, `jti ${jti}`))
+    derived.set(jti, { term, accessor })
+    return accessor
   }
 
   return {

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { decodeRecord, encodeRecord } from '../../src/core/records.ts'
 import type { Entry, Key, Put, Store } from '../../src/core/store.ts'
 import { createBarrier } from '../../src/store/barrier.ts'
 import { createKeyring, firstTerm, PURPOSES } from '../../src/store/keyring.ts'
@@ -192,4 +193,35 @@ t.test('a term destroyed for a purpose opens nothing of it, a retired one still 
   const without = createKeyring('cluster-a', [destroyed, second])
   t.strictSame(without.terms('token'), [2])
   await refuses(t, createBarrier({ store: raw, keyring: without }), '00:token/a', 'destroyed')
+})
+
+t.test('a record that was opened before is opened anew once a byte, its stamp or its limit differs (SEC-204)', async (t) => {
+  const { raw, store } = open()
+  const key = '00:token/a'
+  await store.commit([{ op: 'put', key, value: Buffer.from(secret), usesMax: 5 }])
+  const entry = await readRaw(raw, key)
+  for (let n = 0; n < 3; n++) t.equal(Buffer.from((await readRaw(store, key)).value).toString(), secret)
+  const value = Buffer.from(entry.value)
+  value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1)
+  await forge(raw, { ...entry, value })
+  await refuses(t, store, key, 'a byte')
+  await forge(raw, entry, { stamp: '0123456789abcdef' })
+  await refuses(t, store, key, 'the stamp')
+  await forge(raw, entry, { usesMax: 6 })
+  await refuses(t, store, key, 'the limit')
+  await store.commit([{ op: 'put', key, value: Buffer.from('another') }])
+  t.equal(Buffer.from((await readRaw(store, key)).value).toString(), 'another')
+})
+
+t.test('what a record that is read again decodes to is shared and cannot be changed', async (t) => {
+  const { store } = open()
+  const key = '00:token/a'
+  await store.commit([{ op: 'put', key, value: encodeRecord({ policies: ['a'] }) }])
+  const decode = async () => decodeRecord<{ policies: string[] }>((await readRaw(store, key)).value)
+  await decode()
+  const record = await decode()
+  t.equal(await decode(), record)
+  t.throws(() => record.policies.push('root'), TypeError)
+  t.throws(() => { record.policies = ['root'] }, TypeError)
+  t.same((await decode()).policies, ['a'])
 })

@@ -1,3 +1,4 @@
+import { isoTime } from '../../core/iso-time.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { LiveToken } from '../../tokens/token-store.ts'
 
@@ -16,21 +17,17 @@ export function tokenInfo ({ token, usesLeft }: Pick<LiveToken, 'token' | 'usesL
     creation_time: Math.floor(token.issuedAtMs / 1000),
     creation_ttl: token.creationTtlSeconds,
     ttl: expiresAtMs === null ? 0 : Math.max(0, Math.floor((expiresAtMs - nowMs) / 1000)),
-    expire_time: expiresAtMs === null ? null : timestamp(expiresAtMs),
+    expire_time: expiresAtMs === null ? null : isoTime(expiresAtMs),
     explicit_max_ttl: token.explicitMaxTtlSeconds,
     entity_id: '',
     type: 'service',
-    ...(expiresAtMs !== null && { issue_time: timestamp(token.issuedAtMs), renewable: token.renewable }),
+    ...(expiresAtMs !== null && { issue_time: isoTime(token.issuedAtMs), renewable: token.renewable }),
     ...(lastRenewalMs !== null && {
-      last_renewal: timestamp(lastRenewalMs),
+      last_renewal: isoTime(lastRenewalMs),
       last_renewal_time: Math.floor(lastRenewalMs / 1000)
     }),
     ...(token.periodSeconds > 0 && { period: token.periodSeconds }),
     ...(token.role !== null && { role: token.role }),
     ...(token.boundCidrs.length > 0 && { bound_cidrs: token.boundCidrs })
   }
-}
-
-function timestamp (ms: number): string {
-  return new Date(ms).toISOString()
 }
