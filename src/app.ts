@@ -22,6 +22,7 @@ import { createMountTable, plainConfig, type MountTable } from './mounts/mount-t
 import type { OpenStore } from './open-store.ts'
 import { createPolicyStore } from './policies/policy-store.ts'
 import { lengthPrefixed, open, seal } from './store/seal.ts'
+import { createRemount } from './system/remount.ts'
 import { createUnmount } from './system/unmount.ts'
 import { createRevocation, type Revocation } from './tokens/revocation.ts'
 import { createTokenNames } from './tokens/token-names.ts'
@@ -105,9 +106,13 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await backends.removeMount(mount.accessor)
     }
   })
+  const remounting = createRemount({
+    store, mounts, endMount: (mount) => leases.endMount(mount), aclFor: policies.aclFor
+  })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
     unmount: unmounting.unmount,
+    remountOperations: remounting.operations,
     nudge,
     audit: () => audit
   })
@@ -120,7 +125,8 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       ...backends.dueHandlers,
       ['token', revocation.expire],
       ['dying', revocation.bury],
-      ['unmount', unmounting.finish]
+      ['unmount', unmounting.finish],
+      ['remount', remounting.finish]
     ]),
     onError: (kind, error) => logger.error({ kind, err: error }, 'due work failed and will be done again')
   })
@@ -149,11 +155,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     clusterId: keyring.clusterId,
     storageType: opened.storageType,
     now: () => clock.now(),
-    degraded: () => [
-      ...opened.risks,
-      ...storeIsThere ? [] : ['the store is not the one that this broker had'],
-      ...audit.status().filter(({ failing }) => failing).map(({ name }) => `the audit device ${name} does not take entries`)
-    ]
+    degraded: () => problemsOf(opened, audit, storeIsThere)
   })
   const scheduler = createScheduler({
     logger,
@@ -204,6 +206,15 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await store.close()
     }
   }
+}
+
+/** What of the parts does not work as it should, each a public sentence. */
+function problemsOf (opened: OpenStore, audit: Audit, storeIsThere: boolean): string[] {
+  return [
+    ...opened.risks,
+    ...storeIsThere ? [] : ['the store is not the one that this broker had'],
+    ...audit.status().filter(({ failing }) => failing).map(({ name }) => `the audit device ${name} does not take entries`)
+  ]
 }
 
 /** The mounts that every broker has. */

@@ -6,7 +6,7 @@ import { createAppRoleMethod } from './auth/approle/method.ts'
 import { createOperationTable } from './broker/operation-table.ts'
 import type { Registered } from './broker/parts.ts'
 import type { DueHandler } from './broker/sweep.ts'
-import type { AuthMethod, Backend, Engine, EngineContext, TtlBounds } from './core/backend.ts'
+import type { AuthMethod, Backend, Engine, EngineContext, Operation, TtlBounds } from './core/backend.ts'
 import type { Clock } from './core/clock.ts'
 import { invalidRequest } from './core/errors.ts'
 import type { JsonObject } from './core/json.ts'
@@ -49,6 +49,7 @@ export interface BackendParts {
   readonly wrapping: Wrapping
   readonly systemTtls: TtlBounds
   readonly unmount: (mount: Mount, nowMs: number) => Promise<void>
+  readonly remountOperations: readonly Operation[]
   readonly nudge: () => void
   /** Opened after the backends, whose parameter names it needs. */
   readonly audit: () => Audit
@@ -144,6 +145,7 @@ export function createBackends (parts: BackendParts) {
             return { backend, table: isAuth ? 'auth' : 'secret', builtIn: own.includes(backend), options: options ?? {} }
           }
         }),
+        ...parts.remountOperations,
         ...createUiMountsOperations({
           mounts,
           version: apiVersion,

@@ -163,7 +163,7 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
     const refuse = (denial: Error): Verdict => ({ ...found, denial, work: null })
     if (!allowed) return refuse(permissionDenied())
     if (mount === null || callAs === null) return refuse(noHandler(request.path))
-    if (mount.state === 'disabling') {
+    if (mount.state !== 'live') {
       return refuse(tainted(request.path))
     }
     if (operation !== null) return { ...found, denial: null, work: workOf(target, callAs(word)) }

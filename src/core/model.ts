@@ -14,8 +14,10 @@ export interface Mount {
   readonly config: MountConfig
   readonly local: boolean
   readonly sealWrap: boolean
-  /** `disabling`: refuses requests while its leases and data are removed. */
-  readonly state: 'live' | 'disabling'
+  /** `disabling` and `moving`: refuses requests while its leases, and its data if it goes, are removed. */
+  readonly state: 'live' | 'disabling' | 'moving'
+  /** The path that a moving mount will have, which nobody else can take. */
+  readonly target?: string
   /** null: callers use `path` itself. Else they use the name derived for the present slot. */
   readonly rotation: Rotation | null
 }

@@ -44,8 +44,13 @@ export interface MountTable {
   storeOf (mount: Pick<Mount, 'accessor'>): MountStore
   /** @throws BrokerError `invalid_request` when the path is taken, inside or above another mount. */
   enable (mount: NewMount): Promise<Mount>
-  /** Stores a changed mount. @throws BrokerError when it is gone. */
-  update (accessor: string, change: (mount: Mount) => Mount): Promise<Mount>
+  /**
+   * Stores a changed mount, with further changes of the shard `sys` in the same step.
+   * @throws BrokerError when it is gone, or when another has the path that it shall have.
+   */
+  update (accessor: string, change: (mount: Mount) => Mount, beside?: readonly Change[]): Promise<Mount>
+  /** The path of a mount that stands in the way of one at this path; null: it is free. */
+  findTaken (mount: Pick<Mount, 'table' | 'path'>): string | null
   /** Takes a mount out of the table; its accessor is never used again. */
   remove (accessor: string): Promise<void>
 }
@@ -104,14 +109,22 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
     }
   }
 
-  function refuseTaken ({ table, path }: Pick<Mount, 'table' | 'path'>): void {
+  /** A path that is the same, inside or above; of `except` none. */
+  function findTaken ({ table, path }: Pick<Mount, 'table' | 'path'>, except?: string): string | null {
     for (const other of mounts.values()) {
-      if (other.table !== table) continue
-      if (other.path === path) throw invalidRequest(`path is already in use at ${path}/`)
-      if (other.path.startsWith(`${path}/`) || path.startsWith(`${other.path}/`)) {
-        throw invalidRequest(`existing mount at ${other.path}/`)
+      if (other.table !== table || other.accessor === except) continue
+      for (const taken of [other.path, other.target]) {
+        if (taken === path || taken?.startsWith(`${path}/`) || (taken && path.startsWith(`${taken}/`))) return taken
       }
     }
+    return null
+  }
+
+  function refuseTaken (mount: Mount): void {
+    const path = mount.target ?? mount.path
+    const taken = findTaken({ table: mount.table, path }, mount.accessor)
+    if (taken === path) throw invalidRequest(`path is already in use at ${path}/`)
+    if (taken !== null) throw invalidRequest(`existing mount at ${taken}/`)
   }
 
   return {
@@ -149,13 +162,15 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
       })
       return mount
     },
-    async update (accessor, edit) {
+    findTaken: (mount) => findTaken(mount),
+    async update (accessor, edit, beside = []) {
       let edited: Mount | undefined
       await change(() => {
         const mount = mounts.get(accessor)
         if (mount === undefined) throw invalidRequest('no such mount')
         edited = edit(mount)
-        return [putMount(edited, 'present')]
+        if (edited.path !== mount.path || edited.target !== mount.target) refuseTaken(edited)
+        return [putMount(edited, 'present'), ...beside]
       })
       if (edited === undefined) throw new Error('a change that was made has a result')
       return edited

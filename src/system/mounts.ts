@@ -6,6 +6,7 @@ import type { Mount } from '../core/model.ts'
 import { plainConfig, type MountTable } from '../mounts/mount-table.ts'
 import { enableFields, mergeOptions, readConfig, tuneFields, type ConfigChange } from './mount-fields.ts'
 import { mountInfo, tuneInfo } from './mount-info.ts'
+import { checkMountPath, isReserved } from './mount-path.ts'
 
 export interface MountOperationsOptions {
   readonly mounts: MountTable
@@ -26,9 +27,7 @@ export interface MountableBackend {
   readonly options: Readonly<Record<string, string>>
 }
 
-const reserved = ['auth', 'sys', 'cubbyhole', 'identity', 'audit']
 const builtInTypes = new Set(['system', 'cubbyhole', 'identity', 'token'])
-const segment = /^[a-z0-9](?:[a-z0-9_.-]*[a-z0-9_-])?$/
 
 /** sys/mounts and sys/auth (contract 5.1 to 5.3). */
 export function createMountOperations (options: MountOperationsOptions): Operation[] {
@@ -165,9 +164,7 @@ async function enable (
   if (builtInTypes.has(type)) throw invalidRequest(`mount type of "${type}" is not mountable`)
   const known = options.backendOf(type)
   if (known === null || known.table !== table || known.builtIn) throw invalidRequest(`plugin not found in the catalog: ${type}`)
-  if (!path.split('/').every((part) => segment.test(part)) || path.length > 256) {
-    throw invalidRequest('a mount path is made of lower-case letters, digits, ".", "_" and "-", in segments that begin and end with a letter or digit')
-  }
+  checkMountPath(path)
   const change = readConfig(input.config ?? {})
   if (table === 'secret' && change.tokenType !== undefined) throw invalidRequest('\'token_type\' can only be modified on auth mounts')
   const config = { ...plainConfig, ...change }
@@ -229,10 +226,10 @@ function tuned (
 }
 
 function refuseReserved (table: Mount['table'], path: string): void {
-  if (table === 'secret' && reserved.includes(path.split('/', 1)[0] ?? '')) throw invalidRequest(`cannot mount "${path}/"`)
+  if (isReserved({ table, path })) throw invalidRequest(`cannot mount "${path}/"`)
 }
 
 function refuseUnmount (table: Mount['table'], path: string): void {
   if (table === 'auth' && path === 'token') throw invalidRequest('token credential backend cannot be disabled')
-  if (table === 'secret' && reserved.includes(path)) throw invalidRequest(`cannot unmount "${path}/"`)
+  if (!path.includes('/') && isReserved({ table, path })) throw invalidRequest(`cannot unmount "${path}/"`)
 }

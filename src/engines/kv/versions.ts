@@ -17,8 +17,9 @@ export function createVersionOperations (keys: Keys): Operation[] {
       fields, bareFieldErrors: true,
       async run (call, input) {
         const chosen = chosenVersions(input.versions, 'No version number provided')
+        const { nowMs } = call
         await edit(keys, call, input, (version) =>
-          chosen.has(version.number) && isReadable(version, call.nowMs) ? { ...version, deletionMs: call.nowMs } : version)
+          chosen.has(version.number) && isReadable(version, nowMs) ? { ...version, deletionMs: nowMs } : version)
         return { kind: 'none' }
       }
     }),
@@ -55,9 +56,10 @@ async function edit (
 ): Promise<void> {
   await keys.change(call, input.path ?? '', input, ({ stored }) => {
     if (stored === null) return { result: null }
-    const versions = stored.key.versions.map(change)
-    if (versions.every((version, i) => version.deletionMs === stored.key.versions[i]?.deletionMs)) return { result: null }
-    return { put: { key: { ...stored.key, plain: false, versions }, text: stored.text }, result: null }
+    const { key, text } = stored
+    const versions = key.versions.map(change)
+    const changed = versions.some(({ deletionMs }, i) => deletionMs !== key.versions[i]?.deletionMs)
+    return changed ? { put: { key: { ...key, plain: false, versions }, text }, result: null } : { result: null }
   })
 }
 
