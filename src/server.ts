@@ -18,13 +18,13 @@ await refuseOnError(async () => {
   await writeRootToken(app, config, logger)
 })
 const development = config.development ? await refuseOnError(() => prepareDevelopment(app, config)) : null
+stopOnSignals(app)
 const listening = await refuseOnError(() => app.listen())
 // Fastify calls every server of our making http.
 const address = config.tlsCertFile === null ? listening : listening.replace(/^http:/, 'https:')
 logger.info({ address, store: opened.storageType, development: config.development }, 'the broker serves')
 if (config.insecureHttp === 'yes') logger.warn('LATCHKEY_INSECURE_HTTP is set: tokens and credentials travel in clear up to the proxy')
 development?.announce(address)
-stopOnSignals(app)
 
 /** Runs a step of the start; what it refuses is told in plain words, and the process ends. */
 async function refuseOnError<T> (step: () => T | Promise<T>): Promise<T> {
