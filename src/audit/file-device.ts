@@ -29,8 +29,17 @@ export function openFileDevice ({ name, filePath: givenPath, sync }: FileDeviceO
   let closed = false
   const torn = { tail: false }
 
+  /**
+   * Writes the lines of this turn. What they held up goes on at once, and where it needs nothing
+   * else its own lines follow in the same turn: an answer to a look-up waits for one turn, not two.
+   */
   function flush (): void {
     scheduled = false
+    writeWaiting()
+    queueMicrotask(() => process.nextTick(writeWaiting))
+  }
+
+  function writeWaiting (): void {
     const lines = waiting
     if (lines.length === 0) return
     waiting = []
@@ -70,7 +79,7 @@ export function openFileDevice ({ name, filePath: givenPath, sync }: FileDeviceO
     const next = openFile(filePath)
     await synced()
     // What was handed in until now goes to the former file, and a group is synced where it was written.
-    flush()
+    writeWaiting()
     const former = fd
     fd = next
     torn.tail = false
@@ -98,7 +107,7 @@ export function openFileDevice ({ name, filePath: givenPath, sync }: FileDeviceO
     async close () {
       if (closed) return
       closed = true
-      flush()
+      writeWaiting()
       await synced()
       closeSync(fd)
     }
@@ -145,7 +154,9 @@ function appendLines (
   fd: number, lines: readonly Waiting[], torn: { tail: boolean }
 ): { written: number, error: unknown } {
   const start = torn.tail ? '\n' : ''
-  const bytes = Buffer.from(start + lines.map(({ line }) => `${line}\n`).join(''), 'utf8')
+  let text = start
+  for (const { line } of lines) text += `${line}\n`
+  const bytes = bytesOf(text)
   let at = 0
   try {
     while (at < bytes.length) at += writeSync(fd, bytes, at)
@@ -158,6 +169,14 @@ function appendLines (
     const written = lines.findIndex(({ line }) => (end += Buffer.byteLength(line) + 1) > whole)
     return { written: written === -1 ? lines.length : written, error }
   }
+}
+
+const scratch = Buffer.allocUnsafe(262_144)
+
+/** The bytes of a text, until the next call. */
+function bytesOf (text: string): Buffer {
+  if (text.length * 3 > scratch.length) return Buffer.from(text, 'utf8')
+  return scratch.subarray(0, scratch.write(text, 0, 'utf8'))
 }
 
 /** Takes the last bytes off a file. A process that appends to the same file is not expected: its lines would be cut. */
