@@ -49,7 +49,7 @@ export interface HttpServerOptions {
   readonly logger: FailureLog
   readonly limits?: Partial<HttpLimits>
   readonly newRequestId?: () => string
-  /** Absent: plain HTTP; see `checkListener` for where that may be. */
+  /** Absent: plain HTTP, which the settings allow on loopback only. */
   readonly tls?: TlsFiles
   /** Addresses and CIDR ranges whose X-Forwarded-For is believed; none by default. */
   readonly trustedProxies?: readonly string[]

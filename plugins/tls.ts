@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { Server as TlsServer, createSecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls'
 
@@ -61,6 +61,7 @@ export function openTls (settings: TlsSettings): TlsFiles {
 }
 
 function readContext ({ certificateFile, keyFile, clientCaFile }: TlsSettings): SecureContextOptions {
+  if ((statSync(keyFile).mode & 0o007) !== 0) throw new Error(`the TLS key ${keyFile} may not be open to everybody`)
   const context: SecureContextOptions = {
     cert: readFileSync(certificateFile),
     key: readFileSync(keyFile),
@@ -71,16 +72,4 @@ function readContext ({ certificateFile, keyFile, clientCaFile }: TlsSettings): 
   }
   createSecureContext(context)
   return context
-}
-
-const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/
-
-/**
- * Refuses to serve plain HTTP where others could listen (SEC-248).
- *
- * @throws Error unless there is TLS, the host is loopback, or `insecure` was set on purpose.
- */
-export function checkListener ({ host, tls, insecure }: { host: string, tls: boolean, insecure: boolean }): void {
-  if (tls || insecure || loopback.test(host)) return
-  throw new Error('plain HTTP is served on loopback only: give a certificate and key, or allow insecure listening on purpose')
 }

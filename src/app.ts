@@ -161,7 +161,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     logger,
     everyMs: [
       { name: 'follow the revision', periodMs: 500, run: () => revision.poll() },
-      { name: 'follow the store\'s time', periodMs: 1000, run: () => clock.follow() },
+      { name: 'follow the store\'s time', periodMs: 5000, run: () => clock.follow() },
       { name: 'look after audit files', periodMs: 2000, run: () => audit.check() },
       {
         name: 'look whether the store is there',

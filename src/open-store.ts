@@ -35,7 +35,10 @@ export async function openStore (config: Config, environment: NodeJS.ProcessEnv,
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const location = config.store ?? 'sqlite'
   const sqlite = location === 'sqlite' ? openSqliteStore({ location: path.join(dataDir, 'latchkey.db') }) : null
-  const store: Store | SqliteStore = sqlite ?? await openRedisStore({ url: location })
+  const store: Store | SqliteStore = sqlite ?? await openRedisStore({
+    url: location,
+    onLinkError: (error) => logger.warn({ failure: error.name }, 'the link to Redis broke')
+  })
   try {
     const risks = await refuseRisks(store, config, logger)
     const nameFile = path.join(dataDir, 'cluster-id')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 
@@ -22,8 +22,8 @@ const sections = ['auth', 'mounts', 'writes']
 
 /**
  * Reads a bootstrap folder: `bootstrap.json` with `auth` and `mounts` (path to body of the enabling
- * call) and `writes` (a list of `path` and `data`), and `policies/*.hcl|json`, each a policy named
- * after its file.
+ * call) and `writes` (a list of `path` and `data`), and, where it is there, `policies/*.hcl|json`,
+ * each a policy named after its file.
  *
  * @throws Error naming the file and what is wrong with it.
  */
@@ -62,6 +62,7 @@ function enablings (section: Json | undefined, prefix: string, file: string): Pl
 }
 
 function policies (folder: string): PlannedWrite[] {
+  if (!existsSync(folder)) return []
   const files = readdirSync(folder).filter((name) => /\.(?:hcl|json)$/.test(name)).sort()
   return files.map((name) => ({
     path: `sys/policies/acl/${name.replace(/\.\w+$/, '')}`,

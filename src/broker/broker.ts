@@ -1,5 +1,6 @@
 import type { AuditAnswer, AuditSubject } from '../audit/entry.ts'
 import type { Clock } from '../core/clock.ts'
+import { BrokerError } from '../core/errors.ts'
 import type { Token } from '../core/model.ts'
 import type { LiveToken } from '../tokens/token-store.ts'
 import { auditSubject, failedAnswer } from './audit-subject.ts'
@@ -27,10 +28,13 @@ export interface BrokerOptions {
  * device can write, nothing is done before, and nothing is answered after.
  */
 export function createBroker ({ clock, gate, settlement, audit, revokeToken }: BrokerOptions) {
-  async function work (verdict: Verdict): Promise<Settled> {
+  async function work ({ head }: BrokerRequest, verdict: Verdict): Promise<Settled> {
     if (verdict.denial !== null) throw verdict.denial
     if (verdict.work === null) throw new Error('a request that is not denied has work')
-    return settlement.settle(verdict.work, await verdict.work.run(), verdict.live)
+    const outcome = await verdict.work.run()
+    // Nobody would get it: HEAD is answered without a body (SEC-035).
+    if (head && outcome.kind === 'credential') throw new BrokerError('unsupported_operation', 'unsupported operation')
+    return settlement.settle(verdict.work, outcome, verdict.live)
   }
 
   async function answer (request: BrokerRequest, verdict: Verdict): Promise<BrokerResponse> {
@@ -38,7 +42,7 @@ export function createBroker ({ clock, gate, settlement, audit, revokeToken }: B
     await audit.recordRequest(subject)
     let settled: Settled
     try {
-      settled = await work(verdict)
+      settled = await work(request, verdict)
     } catch (error) {
       await audit.recordResponse(subject, failedAnswer(error))
       throw error

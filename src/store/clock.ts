@@ -11,7 +11,7 @@ const SLEW = 0.01
 export interface StoreClock extends Clock {
   /**
    * Follows the store's time again and stores how far it has come, at most every 5 s. To be called
-   * at start, after a reconnect and about once a second.
+   * at start, after a reconnect and every few seconds.
    */
   follow (): Promise<void>
 }

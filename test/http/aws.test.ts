@@ -34,6 +34,13 @@ t.test('AWS credentials', async (t) => {
     t.match(await sessions(`&lease=${encodeURIComponent(leaseId)}`), [{ session_name: roleSessionName, run: 'run-17', role: 'ec2-only', state: 'active' }])
   })
 
+  t.test('SEC-035 HEAD, whose answer nobody would get, makes no credential', async (t) => {
+    const before = calls().length
+    t.match(await broker.ask('HEAD', 'aws/creds/ec2-only', { token: runner }), { status: 405 })
+    t.match(await broker.ask('HEAD', 'auth/token/lookup-self', { token: runner }), { status: 200 })
+    t.equal(calls().length, before)
+  })
+
   t.test('SEC-145 the lease ends no later than its session, and the credential no later than the session list says', async (t) => {
     const answer = await vend()
     const found = await broker.must('PUT', 'sys/leases/lookup', { body: { lease_id: answer.body.lease_id ?? '' } })

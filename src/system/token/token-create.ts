@@ -105,7 +105,7 @@ async function createToken (
   const life = isEndless(policies, parent, times) ? endless : boundedLife(times, call)
   warnings.push(...life.warnings)
   for (const name of policies) if (!options.policyExists(name)) warnings.push(`Policy "${name}" does not exist`)
-  const path = role?.pathSuffix ? `${request.path}/${role.pathSuffix}` : request.path
+  const path = pathOf(call, role)
   const { token, clientToken } = await make(options, {
     parent: orphan ? null : parent,
     kind: 'service',
@@ -136,6 +136,11 @@ async function createToken (
     warnings,
     withdraw: async () => { await options.revokeToken(token.accessor, nowMs) }
   }
+}
+
+/** The path that a token remembers, by which it is listed. */
+function pathOf ({ request }: Call, role: TokenRole | null): string {
+  return role?.pathSuffix ? `${request.path}/${role.pathSuffix}` : request.path
 }
 
 /** How long a token lives at first and at most; epoch ms, null: for ever. */
