@@ -1,12 +1,12 @@
 import { invalidRequest } from '../../core/errors.ts'
 import { memberText } from './member-text.ts'
 
-const spelling = /^(?:(0|[1-9]\d*)|"(0|[1-9]\d*)")$/
+const spelling = /^(?:(0|-?[1-9]\d*)|"(0|[1-9]\d*)")$/
 
 /**
  * The version that a write expects, from the text of its `options`; null where it expects none. Only a
  * whole number in digits, such digits as a text, and null for 0 are known: `0.0`, `1e1`, `true` or
- * `[]` must not pass for a version (SEC-191).
+ * `[]` must not pass for a version (SEC-191). One below 0 is a number too, and matches no version.
  *
  * @throws BrokerError `invalid_request` `error parsing check-and-set parameter`
  */
