@@ -9,7 +9,7 @@ import { noQuery, parseTarget, type Query, type Target } from '../src/core/path.
 import { announcedBytes, checkContentEncoding, checkPatchType, drainBody, parseBody, readBody } from './bodies.ts'
 import type { ClientAddress } from './client-address.ts'
 import type { Connections } from './connections.ts'
-import { logFailure, writeEmpty, writeError, writeJson, type FailureLog } from './errors.ts'
+import { logFailure, writeEmpty, writeError, writeJson, type FailureLog, writeText } from './errors.ts'
 import { readHeaders, type RequestHeaders } from './request-headers.ts'
 
 /** The one door that every request goes through. */
@@ -109,6 +109,7 @@ export function createApi (options: ApiOptions): Serve {
         clientToken: headers.clientToken,
         data,
         bodyText: null,
+        accept: headers.accept,
         remoteAddress: typeof address === 'string' ? address : connection.address,
         remotePort: connection.port,
         socketAddress: connection.address,
@@ -157,6 +158,7 @@ export function createApi (options: ApiOptions): Serve {
     if (options.isStopping()) response.shouldKeepAlive = false
     const extra = extraHeaders(exchange, answer)
     if (answer.kind === 'empty') writeEmpty(response, answer.as === 'accepted' ? 202 : 204, extra)
+    else if (answer.kind === 'text') writeText(response, answer)
     else writeJson(response, answer.as === 'accepted' ? 202 : answer.as === 'absent' ? 404 : 200, answer.json, extra)
     connections.guardAnswer(response)
   }
@@ -230,7 +232,8 @@ function readSwitch (data: Record<string, Json>, name: string): boolean | Broker
 }
 
 function extraHeaders ({ headers: { namespace } }: Exchange, answer?: BrokerResponse): readonly string[] {
-  if (namespace === null && answer?.headers === undefined) return noHeaders
-  const extra = Object.entries(answer?.headers ?? {}).flat()
+  const headers = answer === undefined || answer.kind === 'text' ? undefined : answer.headers
+  if (namespace === null && headers === undefined) return noHeaders
+  const extra = Object.entries(headers ?? {}).flat()
   return namespace === null ? extra : ['x-vault-namespace', namespace, ...extra]
 }

@@ -81,6 +81,15 @@ export function writeJson (response: ServerResponse, status: number, json: strin
   response.end(json)
 }
 
+/** Writes an answer that is no JSON. */
+export function writeText (
+  response: ServerResponse, { contentType, text, as }: { contentType: string, text: string, as?: 'invalid' }
+): void {
+  const headers = ['content-type', contentType, ...emptyHeaders, 'content-length', String(Buffer.byteLength(text))]
+  response.writeHead(as === 'invalid' ? 400 : 200, headers)
+  response.end(text)
+}
+
 /** Writes an answer without a body. */
 export function writeEmpty (response: ServerResponse, status: number, extra: readonly string[]): void {
   response.writeHead(status, [...(status === 204 ? emptyHeaders : emptyHeadersCounted), ...extra])

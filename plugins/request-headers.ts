@@ -12,6 +12,7 @@ export interface RequestHeaders {
   readonly contentType: string
   readonly contentEncoding: string
   readonly forwardedFor: string
+  readonly accept: string
   /** What is wrong with the headers themselves. */
   readonly refusal: BrokerError | null
 }
@@ -34,6 +35,7 @@ interface Found {
   contentType: string
   contentEncoding: string
   forwardedFor: string
+  accept: string
   /** The name of a header that was sent with two values. */
   ambiguous: string
 }
@@ -62,6 +64,7 @@ export function readHeaders (request: IncomingMessage): RequestHeaders {
     contentType: found.contentType,
     contentEncoding: found.contentEncoding,
     forwardedFor: found.forwardedFor,
+    accept: found.accept,
     refusal
   }
 }
@@ -69,7 +72,7 @@ export function readHeaders (request: IncomingMessage): RequestHeaders {
 function collect (raw: readonly string[]): Found {
   const found: Found = {
     host: null, hosts: 0, token: '', authorization: '', namespace: '', wrapTtl: '',
-    contentType: '', contentEncoding: '', forwardedFor: '', ambiguous: ''
+    contentType: '', contentEncoding: '', forwardedFor: '', accept: '', ambiguous: ''
   }
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? ''
@@ -80,6 +83,9 @@ function collect (raw: readonly string[]): Found {
           found.hosts++
           found.host = value
         }
+        break
+      case 6:
+        if (name.toLowerCase() === 'accept') found.accept = value
         break
       case 12:
         if (name.toLowerCase() === 'content-type') found.contentType = found.contentType === '' ? value : 'ambiguous'

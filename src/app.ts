@@ -18,6 +18,7 @@ import { createSweeper, type DueHandler } from './broker/sweep.ts'
 import type { Clock } from './core/clock.ts'
 import { createRevision } from './core/revision.ts'
 import { createLeases } from './leases/lease-manager.ts'
+import { createMetrics } from './metrics/metrics.ts'
 import { createMountTable, plainConfig, type MountTable } from './mounts/mount-table.ts'
 import type { OpenStore } from './open-store.ts'
 import { createPolicyStore } from './policies/policy-store.ts'
@@ -114,7 +115,8 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     unmount: unmounting.unmount,
     remountOperations: remounting.operations,
     nudge,
-    audit: () => audit
+    audit: () => audit,
+    metrics: () => metrics
   })
   const audit = await openAuditLog(config, opened, backends.fieldNames)
   const sweeper = createSweeper({
@@ -134,7 +136,15 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   const settlement = createSettlement({
     tokens, leases, wrapping, revokeToken: revocation.revoke, now: () => clock.now()
   })
-  const broker = createBroker({ clock, gate, settlement, audit, revokeToken: revocation.revoke })
+  const broker = createBroker({
+    clock,
+    gate,
+    settlement,
+    audit,
+    revokeToken: revocation.revoke,
+    observe: ({ mount, operation }, outcome, seconds) =>
+      metrics.observe({ mountType: mount?.type ?? 'none', operation, outcome, seconds })
+  })
   await mountBuiltIns(mounts)
 
   let storeIsThere = true
@@ -147,6 +157,30 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     isPublic: (target) => isPublicPath(target, mounts, backends.find),
     isOurs: (clientToken) => signer.verify(clientToken, clock.now()) !== null,
     ...(tls !== null && { tls })
+  })
+  const metrics = createMetrics({
+    readings: [
+      {
+        name: 'latchkey_connections',
+        help: 'Open connections of clients',
+        kind: 'gauge',
+        read: () => new Map([['', http.openConnections()]])
+      },
+      {
+        name: 'latchkey_refused_before_a_request_total',
+        help: 'What was refused on a connection before there was a request, by reason',
+        kind: 'counter',
+        label: 'reason',
+        read: () => new Map([...http.refusals].map(([reason, { count }]) => [reason, count]))
+      },
+      {
+        name: 'latchkey_audit_gaps_total',
+        help: 'Entries that an audit device does not have',
+        kind: 'counter',
+        label: 'device',
+        read: () => new Map(audit.status().map(({ name, gaps }) => [name, gaps]))
+      }
+    ]
   })
   registerStatus(http.app, {
     version: apiVersion,

@@ -15,6 +15,7 @@ import type { Store } from './core/store.ts'
 import { createAwsEngine } from './engines/aws/engine.ts'
 import { createKvEngine, isVersioned, kvAliases } from './engines/kv/engine.ts'
 import type { Leases } from './leases/lease-manager.ts'
+import type { Metrics } from './metrics/metrics.ts'
 import type { MountTable } from './mounts/mount-table.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
 import type { Keyring } from './store/keyring.ts'
@@ -23,6 +24,7 @@ import { createAuditOperations } from './system/audit.ts'
 import { createCapabilityOperations } from './system/capabilities.ts'
 import { createCubbyhole } from './system/cubbyhole.ts'
 import { createLeaseOperations } from './system/leases.ts'
+import { createMetricsOperations } from './system/metrics.ts'
 import { createMountOperations } from './system/mounts.ts'
 import { createPolicyOperations } from './system/policies.ts'
 import { createSecretIdOperations } from './system/secret-ids.ts'
@@ -53,6 +55,8 @@ export interface BackendParts {
   readonly nudge: () => void
   /** Opened after the backends, whose parameter names it needs. */
   readonly audit: () => Audit
+  /** Made after the HTTP front, which it looks at. */
+  readonly metrics: () => Metrics
 }
 
 /** Root-protected paths of `sys/`, whether or not they exist here (contract 5.0). */
@@ -164,6 +168,7 @@ export function createBackends (parts: BackendParts) {
         ...createSessionOperations({ leases }),
         ...createWrappingOperations({ wrapping }),
         ...createSecretIdOperations({ secretIds: method.secretIds, mounts }),
+        ...createMetricsOperations({ metrics: parts.metrics }),
         ...createAuditOperations({
           audit: {
             devices: () => parts.audit().devices(),

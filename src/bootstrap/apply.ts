@@ -31,13 +31,14 @@ export function createOperator (
       clientToken,
       data,
       bodyText: verb === 'write' ? JSON.stringify(data) : null,
+      accept: '',
       remoteAddress: '127.0.0.1',
       remotePort: 0,
       socketAddress: '127.0.0.1',
       wrapTtlSeconds: null,
       refusal: null
     })
-    if (response.kind === 'empty') return null
+    if (response.kind !== 'body') return null
     const envelope: unknown = JSON.parse(response.json)
     return isJsonObject(envelope) && isJsonObject(envelope['data']) ? envelope['data'] : null
   }

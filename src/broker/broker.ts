@@ -20,6 +20,8 @@ export interface BrokerOptions {
   readonly settlement: Settlement
   readonly audit: AuditTrail
   readonly revokeToken: (accessor: string, nowMs: number) => Promise<boolean>
+  /** Told of every request that is over, for metrics. */
+  readonly observe: (verdict: Verdict, outcome: string, seconds: number) => void
 }
 
 /**
@@ -27,7 +29,7 @@ export interface BrokerOptions {
  * steps is the security property: decide, record, run, record, confirm, answer. Where no audit
  * device can write, nothing is done before, and nothing is answered after.
  */
-export function createBroker ({ clock, gate, settlement, audit, revokeToken }: BrokerOptions) {
+export function createBroker ({ clock, gate, settlement, audit, revokeToken, observe }: BrokerOptions) {
   async function work ({ head }: BrokerRequest, verdict: Verdict): Promise<Settled> {
     if (verdict.denial !== null) throw verdict.denial
     if (verdict.work === null) throw new Error('a request that is not denied has work')
@@ -60,14 +62,18 @@ export function createBroker ({ clock, gate, settlement, audit, revokeToken }: B
   return {
     /** @throws BrokerError, or the store's errors; whatever else is thrown is a defect. */
     async handle (request: BrokerRequest): Promise<BrokerResponse> {
-      const nowMs = clock.now()
-      const verdict = await gate.admit(request, nowMs)
+      const startedMs = performance.now()
+      const verdict = await gate.admit(request, clock.now())
       const spent = spentToken(verdict.live)
-      if (spent === null) return answer(request, verdict)
+      let outcome = 'ok'
       try {
         return await answer(request, verdict)
+      } catch (error) {
+        outcome = error instanceof BrokerError ? error.code : 'error'
+        throw error
       } finally {
-        await revokeToken(spent.accessor, clock.now())
+        observe(verdict, outcome, (performance.now() - startedMs) / 1000)
+        if (spent !== null) await revokeToken(spent.accessor, clock.now())
       }
     }
   }

@@ -89,7 +89,8 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
         wrapTtlSeconds: request.wrapTtlSeconds,
         clientToken: request.clientToken,
         data: request.data,
-        bodyText: request.bodyText
+        bodyText: request.bodyText,
+        accept: request.accept
       },
       caller: live?.token ?? null,
       token: live?.token ?? null,

@@ -16,6 +16,8 @@ export interface BrokerRequest {
   readonly clientToken: string | null
   readonly data: JsonObject
   readonly bodyText: string | null
+  /** The header Accept; empty without one. */
+  readonly accept: string
   readonly remoteAddress: string
   readonly remotePort: number
   /** The peer of the socket, where trusted proxies stand between. */
@@ -29,5 +31,7 @@ export interface BrokerRequest {
 export type BrokerResponse =
   /** `json` is the whole body. `absent`: a 404 that carries an envelope (contract 7.3). */
   | { readonly kind: 'body', readonly json: string, readonly as?: 'accepted' | 'absent', readonly headers?: Readonly<Record<string, string>> }
+  /** Text as it is; `invalid`: a 400. */
+  | { readonly kind: 'text', readonly contentType: string, readonly text: string, readonly as?: 'invalid' }
   /** 204, or an empty 202. */
   | { readonly kind: 'empty', readonly as?: 'accepted', readonly headers?: Readonly<Record<string, string>> }

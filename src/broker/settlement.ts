@@ -57,6 +57,7 @@ export function createSettlement (options: SettlementOptions) {
       case 'accepted': return { response: { kind: 'empty', as: 'accepted', ...headersOf(outcome) }, ...nothingMade }
       case 'wrapped': return wrappedSettled(outcome.wrapInfo)
       case 'envelope': return { response: { kind: 'body', json: outcome.json }, ...nothingMade }
+      case 'text': return { response: outcome, ...nothingMade }
       case 'bare': return { response: { kind: 'body', json: JSON.stringify(outcome.body) }, ...nothingMade, view: { data: outcome.body } }
     }
   }

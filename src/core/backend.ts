@@ -24,6 +24,8 @@ export interface RequestView {
   readonly clientToken: string | null
   /** All parameters as they were sent, before fields were read: a body's top level or the query. */
   readonly data: JsonObject
+  /** The header Accept; empty without one. */
+  readonly accept: string
   /** The body's own text, where numbers have all their digits; null without a JSON body. */
   readonly bodyText: string | null
 }
@@ -150,6 +152,8 @@ export type Outcome =
   | { readonly kind: 'envelope', readonly json: string }
   /** The answer was wrapped by the operation itself: what `rewrap` answers. */
   | { readonly kind: 'wrapped', readonly wrapInfo: JsonObject }
+  /** An answer that is no JSON. */
+  | { readonly kind: 'text', readonly contentType: string, readonly text: string, readonly as?: 'invalid' }
   /** An answer without envelope (contract 1.5, last line). */
   | { readonly kind: 'bare', readonly body: JsonObject }
 

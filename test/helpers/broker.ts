@@ -261,7 +261,8 @@ function send (address: string, method: string, target: string, asked: Asked): P
       response.on('data', (chunk: string) => { text += chunk })
       response.on('error', reject)
       response.on('end', () => {
-        const parsed: unknown = text === '' ? {} : JSON.parse(text)
+        const isJson = response.headers['content-type'] === 'application/json'
+        const parsed: unknown = isJson && text !== '' ? JSON.parse(text) : {}
         const body = isJsonObject(parsed) ? parsed as Body : {}
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text, body })
       })

@@ -50,7 +50,7 @@ function createDoor (rig = createRig({ store: createMemoryStore() })) {
       trailingSlash: false,
       clientToken: token === null ? null : rig.textOf(token),
       data,
-      bodyText: null,
+      bodyText: null, accept: '',
       remoteAddress: '127.0.0.1',
       remotePort: 1,
       socketAddress: '127.0.0.1',

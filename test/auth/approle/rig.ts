@@ -116,7 +116,7 @@ export function createRig (options: RigOptions = {}) {
     wrapping: { wrap: async () => { throw new Error('no wrapping here') } },
     now: clock.now
   })
-  const broker = createBroker({ clock, gate, settlement, audit, revokeToken })
+  const broker = createBroker({ clock, gate, settlement, audit, revokeToken, observe: () => {} })
   const sweeper = createSweeper({
     store,
     clock,
@@ -166,14 +166,14 @@ export function createRig (options: RigOptions = {}) {
         trailingSlash: false,
         clientToken: token === undefined ? operatorToken : token,
         data,
-        bodyText: null,
+        bodyText: null, accept: '',
         remoteAddress: from,
         remotePort: 1,
         socketAddress: from,
         wrapTtlSeconds: null,
         refusal: null
       })
-      if (response.kind === 'empty') return { ...nothing, as: response.as ?? 'empty' }
+      if (response.kind !== 'body') return { ...nothing, as: response.as ?? 'empty' }
       const body = JSON.parse(response.json) as Partial<Answer>
       return { as: response.as ?? 'ok', error: '', data: body.data ?? {}, auth: body.auth ?? {}, warnings: body.warnings ?? [] }
     } catch (error) {
