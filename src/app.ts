@@ -18,7 +18,7 @@ import { createSweeper, type DueHandler } from './broker/sweep.ts'
 import type { Clock } from './core/clock.ts'
 import { createRevision } from './core/revision.ts'
 import { createLeases } from './leases/lease-manager.ts'
-import { createMetrics } from './metrics/metrics.ts'
+import { createMetrics, type Reading } from './metrics/metrics.ts'
 import { createMountTable, plainConfig, type MountTable } from './mounts/mount-table.ts'
 import type { OpenStore } from './open-store.ts'
 import { createPolicyStore } from './policies/policy-store.ts'
@@ -158,30 +158,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     isOurs: (clientToken) => signer.verify(clientToken, clock.now()) !== null,
     ...(tls !== null && { tls })
   })
-  const metrics = createMetrics({
-    readings: [
-      {
-        name: 'latchkey_connections',
-        help: 'Open connections of clients',
-        kind: 'gauge',
-        read: () => new Map([['', http.openConnections()]])
-      },
-      {
-        name: 'latchkey_refused_before_a_request_total',
-        help: 'What was refused on a connection before there was a request, by reason',
-        kind: 'counter',
-        label: 'reason',
-        read: () => new Map([...http.refusals].map(([reason, { count }]) => [reason, count]))
-      },
-      {
-        name: 'latchkey_audit_gaps_total',
-        help: 'Entries that an audit device does not have',
-        kind: 'counter',
-        label: 'device',
-        read: () => new Map(audit.status().map(({ name, gaps }) => [name, gaps]))
-      }
-    ]
-  })
+  const metrics = createMetrics({ readings: readingsOf(http, audit) })
   registerStatus(http.app, {
     version: apiVersion,
     buildDate,
@@ -191,20 +168,17 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     now: () => clock.now(),
     degraded: () => problemsOf(opened, audit, storeIsThere)
   })
+  async function lookForStore (): Promise<void> {
+    storeIsThere = await opened.isThere()
+    if (!storeIsThere) logger.fatal('the store came back empty or as another one: bring the right one back')
+  }
   const scheduler = createScheduler({
     logger,
     everyMs: [
       { name: 'follow the revision', periodMs: 500, run: () => revision.poll() },
       { name: 'follow the store\'s time', periodMs: 5000, run: () => clock.follow() },
       { name: 'look after audit files', periodMs: 2000, run: () => audit.check() },
-      {
-        name: 'look whether the store is there',
-        periodMs: 10_000,
-        async run () {
-          storeIsThere = await opened.isThere()
-          if (!storeIsThere) logger.fatal('the store came back empty or as another one: bring the right one back')
-        }
-      }
+      { name: 'look whether the store is there', periodMs: 10_000, run: lookForStore }
     ],
     cron: [{ name: 'sweep', expression: '* * * * * *', run: async () => { await sweeper.sweep() } }]
   })
@@ -240,6 +214,32 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await store.close()
     }
   }
+}
+
+/** What metrics show of the parts besides requests. */
+function readingsOf (http: HttpServer, audit: Audit): Reading[] {
+  return [
+    {
+      name: 'latchkey_connections',
+      help: 'Open connections of clients',
+      kind: 'gauge',
+      read: () => new Map([['', http.openConnections()]])
+    },
+    {
+      name: 'latchkey_refused_before_a_request_total',
+      help: 'What was refused on a connection before there was a request, by reason',
+      kind: 'counter',
+      label: 'reason',
+      read: () => new Map([...http.refusals].map(([reason, { count }]) => [reason, count]))
+    },
+    {
+      name: 'latchkey_audit_gaps_total',
+      help: 'Entries that an audit device does not have',
+      kind: 'counter',
+      label: 'device',
+      read: () => new Map(audit.status().map(({ name, gaps }) => [name, gaps]))
+    }
+  ]
 }
 
 /** What of the parts does not work as it should, each a public sentence. */

@@ -10,10 +10,19 @@ export interface Reading {
   read (): ReadonlyMap<string, number>
 }
 
+/** A request that is over. */
+export interface Observed {
+  readonly mountType: string
+  readonly operation: string
+  /** `ok`, or the code of the error. */
+  readonly outcome: string
+  readonly seconds: number
+}
+
 /** Counts requests and shows them, with whatever else the broker knows of itself. */
 export interface Metrics {
   /** Cheap: two additions. Labels are words of the broker's own, never a caller's. */
-  observe (request: { readonly mountType: string, readonly operation: string, readonly outcome: string, readonly seconds: number }): void
+  observe (request: Observed): void
   /** Prometheus text, version 0.0.4. */
   text (): Promise<string>
   json (): Promise<readonly object[]>
