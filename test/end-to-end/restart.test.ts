@@ -1,5 +1,7 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
+import path from 'node:path'
 import t from 'tap'
 import {
   auditFaults, authOf, createRole, rootToken, startAws, startBroker, textOf, wrapOf, type TestBroker
@@ -51,6 +53,18 @@ t.test('a second start finds everything as it was', async (t) => {
     t.equal((await broker.ask('POST', 'sys/wrapping/unwrap', { token: wrapped.token })).status, 400)
     t.strictSame(auditFaults(broker, [rootToken, secretId]), [])
   })
+})
+
+t.test('SEC-373 SEC-361 SEC-363 a token of ten years lives on, and nobody else can read what is on the disk', async (t) => {
+  const tenYears = 315_360_000
+  const broker = await startBroker(t, { settings: { LATCHKEY_LEASE_TTL_SECONDS_MAX: String(tenYears) } })
+  const { client_token: token, lease_duration: ttlSeconds } = authOf(await broker.must('POST', 'auth/token/create', { body: { policies: ['default'], ttl: '87600h' } }))
+  t.equal(ttlSeconds, tenYears)
+  for (let i = 0; i < 50; i++) t.equal((await broker.ask('GET', 'auth/token/lookup-self', { token })).status, 200)
+  const modes = readdirSync(broker.folder, { recursive: true, encoding: 'utf8' }).map((name) => [name, statSync(path.join(broker.folder, name)).mode & 0o077])
+  t.ok(modes.length >= 4)
+  t.strictSame(modes.filter(([, mode]) => mode !== 0), [])
+  t.match(readFileSync(`/proc/${broker.process.pid}/status`, 'utf8'), /Umask:\s+0077/)
 })
 
 interface Outcomes { whole: number, refused: number, unknown: string[] }

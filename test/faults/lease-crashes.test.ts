@@ -87,7 +87,7 @@ t.test('killed after the answer of STS, before the second write: nothing left th
   allKnown(t, sts, later)
 })
 
-t.test('killed between consuming and answering an unwrap: it is spent (FLT-005)', async (t) => {
+t.test('killed between consuming and answering an unwrap: it is spent (FLT-005, SEC-135)', async (t) => {
   const folder = createBrokerFolder(t)
   const first = await folder.start({ crashAt: 'after-unwrap:1' })
   const made = await first.ask('POST', 'sys/wrapping/wrap', { body: { secret: 'canary' }, headers: { 'x-vault-wrap-ttl': '5m' } })

@@ -1,3 +1,4 @@
+import http from 'node:http'
 import t from 'tap'
 import type { JsonObject } from '../../src/core/json.ts'
 import { auditFaults, authOf, countByStatus, createRole, startBroker, textOf, wrapOf, type Answer } from '../helpers/broker.ts'
@@ -184,6 +185,40 @@ t.test('AppRole', async (t) => {
       const role = await createRole(broker, 'rooted')
       const answer = await role.login((await role.secretId()).secretId)
       t.match(answer, { status: 400, text: /auth methods cannot create root tokens/ }, name)
+    }
+  })
+
+  t.test('SEC-075 a login whose answer is lost can be made again, and its token is listed and ends by itself', async (t) => {
+    const role = await createRole(broker, 'lost', { token_policies: 'default', token_ttl: '1s' })
+    const { secretId } = await role.secretId({ num_uses: 2 })
+    const before = await tokens()
+    const lost = http.request({ port: broker.port, path: '/v1/auth/approle/login', method: 'POST' })
+    lost.on('error', () => {})
+    lost.end(JSON.stringify({ role_id: role.roleId, secret_id: secretId }), () => lost.destroy())
+    await until('the broker heard it', async () => broker.audit().some(({ type, response }) => type === 'response' && JSON.stringify(response ?? {}).includes('"role_name":"lost"')))
+    t.equal((await role.login(secretId)).status, 200)
+    t.equal((await role.login(secretId)).status, 400, 'both uses are used')
+    await until('both ended', async () => await tokens() === before, 5000)
+  })
+
+  t.test('SEC-304 a typed field takes what the contract lists and no other kind', async (t) => {
+    const table: [string, unknown[], unknown[]][] = [
+      ['bind_secret_id', [true, 'true', 1, '1', 't'], [[true], {}, 'yes', 2, 'no', -1]],
+      ['token_num_uses', [5, '5', 0], [5.5, 'five', [5], {}, true, 1e300, '0x5', '1e3', -1]],
+      ['token_ttl', [60, '60', '1m', '1h30m', 1.9], [[60], {}, true, 'soon', '-5', -5, '1d1d']],
+      ['token_policies', [['a', 'b'], 'a,b', ''], [{}, [['a']], [{}], [null]]],
+      ['token_bound_cidrs', [['127.0.0.0/8'], '127.0.0.0/8,::1/128'], [{}, ['x'], '127.0.0.0/33', [{}], ['127.0.0.1%lo']]],
+      ['token_type', ['service', 'default'], ['batch', {}, ['service'], 'other']]
+    ]
+    for (const [name, taken, refused] of table) {
+      for (const value of taken) {
+        const { status, text } = await broker.ask('POST', 'auth/approle/role/typed', { body: { [name]: value as JsonObject } })
+        t.equal(status < 300, true, `${name} takes ${JSON.stringify(value)} ${text}`)
+      }
+      for (const value of refused) {
+        const { status } = await broker.ask('POST', 'auth/approle/role/typed', { body: { [name]: value as JsonObject } })
+        t.equal(status, 400, `${name} refuses ${JSON.stringify(value)}`)
+      }
     }
   })
 

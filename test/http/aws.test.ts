@@ -1,5 +1,6 @@
 import t from 'tap'
 import { auditFaults, authOf, createRole, startAws, startBroker, textOf, wrapOf, type Answer } from '../helpers/broker.ts'
+import { until } from '../helpers/redis.ts'
 
 const roleArn = 'arn:aws:iam::444455556666:role/LatchkeyProvisioner'
 
@@ -170,6 +171,22 @@ t.test('AWS credentials', async (t) => {
     const answers = await Promise.all(Array.from({ length: 100 }, () => vend()))
     t.equal(new Set(answers.map((answer) => textOf(answer, 'access_key'))).size, 100)
     t.equal(new Set(answers.map(({ body }) => body.lease_id)).size, 100)
+  })
+
+  t.test('SEC-307 FLT-008 a client that goes away leaves a lease that is known and follows its token', async (t) => {
+    const { client_token: token } = await broker.tokenFor('path "aws/creds/ec2-only" { capabilities = ["read"] }')
+    const fault = emulator.faults.add({ kind: 'slow', delayMs: 300, match: { action: 'AssumeRole' } })
+    const asked = new AbortController()
+    const gone = broker.ask('GET', 'aws/creds/ec2-only', { token, signal: asked.signal }).catch(() => 'gone')
+    await until('STS was asked', () => emulator.faults.list().every(({ id, hits }) => id !== fault.id || hits > 0))
+    asked.abort()
+    t.equal(await gone, 'gone')
+    const { accessor } = (await broker.must('POST', 'auth/token/lookup', { body: { token } })).body.data as { accessor: string }
+    const own = () => sessions(`&token_accessor=${accessor}`)
+    await until('the operation ended as a whole', async () => (await own()).some(({ state }) => state === 'active'))
+    await broker.must('POST', 'auth/token/revoke', { body: { token } })
+    t.match(await broker.ask('PUT', 'sys/leases/lookup', { body: { lease_id: (await own())[0]?.lease_id ?? '' } }), { status: 400 })
+    await until('its session is shown as revoked', async () => (await own())[0]?.state === 'revoked')
   })
 
   t.test('SEC-171 what is kept of a credential could not be used', async (t) => {
