@@ -57,10 +57,7 @@ export interface App {
 /** Puts the parts together; the only file that knows them all. */
 export async function createApp ({ config, logger, opened }: AppOptions): Promise<App> {
   const { store, keyring, clock } = opened
-  const systemTtls = {
-    ttlSecondsDefault: config.leaseTtlSeconds ?? 0,
-    ttlSecondsMax: config.leaseTtlSecondsMax ?? 0
-  }
+  const systemTtls = { ttlSecondsDefault: config.leaseTtlSeconds ?? 0, ttlSecondsMax: config.leaseTtlSecondsMax ?? 0 }
   const revision = createRevision({ store })
   const policies = createPolicyStore({ store, revision, clock })
   const mounts = createMountTable({ store, revision, systemTtls })
@@ -107,9 +104,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await backends.removeMount(mount.accessor)
     }
   })
-  const remounting = createRemount({
-    store, mounts, endMount: (mount) => leases.endMount(mount), aclFor: policies.aclFor
-  })
+  const remounting = createRemount({ store, mounts, endMount: leases.endMount, aclFor: policies.aclFor })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
     unmount: unmounting.unmount,
@@ -133,15 +128,14 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     onError: (kind, error) => logger.error({ kind, err: error }, 'due work failed and will be done again')
   })
   const gate = createGate({ mounts, backends: backends.find, tokens, aclFor: policies.aclFor })
-  const settlement = createSettlement({
-    tokens, leases, wrapping, revokeToken: revocation.revoke, now: () => clock.now()
-  })
+  const revokeToken = revocation.revoke
+  const settlement = createSettlement({ tokens, leases, wrapping, revokeToken, now: clock.now })
   const broker = createBroker({
     clock,
     gate,
     settlement,
     audit,
-    revokeToken: revocation.revoke,
+    revokeToken,
     observe: ({ mount, operation }, outcome, seconds) =>
       metrics.observe({ mountType: mount?.type ?? 'none', operation, outcome, seconds })
   })
@@ -194,9 +188,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       const { host, port } = config.listen ?? { host: '127.0.0.1', port: 8200 }
       const address = await http.app.listen({ host, port })
       scheduler.start()
-      void opened.check().then((damage) => {
-        if (damage.length > 0) logger.error({ damage }, 'the store is damaged')
-      }, (error: unknown) => logger.error({ err: error }, 'the store could not be checked'))
+      void reportDamage(opened, logger)
       return address
     },
     async reload () {
@@ -213,6 +205,15 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await audit.close()
       await store.close()
     }
+  }
+}
+
+async function reportDamage (opened: OpenStore, logger: Logger): Promise<void> {
+  try {
+    const damage = await opened.check()
+    if (damage.length > 0) logger.error({ damage }, 'the store is damaged')
+  } catch (error) {
+    logger.error({ err: error }, 'the store could not be checked')
   }
 }
 

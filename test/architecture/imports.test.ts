@@ -11,12 +11,15 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   'src/leases': ['src/core'],
   'src/wrapping': ['src/core'],
   'src/audit': ['src/core'],
+  'src/metrics': ['prom-client'],
   'src/store': ['src/core', 'ioredis'],
   'src/engines/aws': ['src/core', 'ipaddr.js', '@aws-sdk/client-sts', '@aws-sdk/credential-provider-*', '@smithy/credential-provider-imds'],
   'src/engines/kv': ['src/core'],
   'src/auth/approle': ['src/core'],
   'src/broker': ['src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit'],
-  'src/system': ['src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit'],
+  'src/system': [
+    'src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit', 'src/metrics'
+  ],
   'src/system/token': ['src/core', 'src/tokens'],
   'src/bootstrap': ['src/core', 'src/broker'],
   'src/emulator': ['src/emulator/*'],
