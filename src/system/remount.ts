@@ -57,6 +57,12 @@ export function createRemount ({ store, mounts, endMount, aclFor }: RemountOptio
     return verdict.allowed && (table === 'secret' || verdict.sudo)
   }
 
+  /** A success is told once this broker serves the new path, and not when another one has noted it. */
+  function knownStatus ({ accessor, to, status }: Move): Move['status'] {
+    const mount = mounts.byAccessor(accessor)
+    return mount?.state === 'moving' && mount.target === to.path ? 'in-progress' : status
+  }
+
   async function begin ({ token, nowMs }: Call, rawFrom: Json | undefined, rawTo: Json | undefined): Promise<string> {
     if (typeof rawFrom !== 'string' || typeof rawTo !== 'string' || rawFrom === '' || rawTo === '') {
       throw invalidRequest('both \'from\' and \'to\' path must be specified as a string')
@@ -111,8 +117,8 @@ export function createRemount ({ store, mounts, endMount, aclFor }: RemountOptio
         async run (_call, { migration_id: id = '' }) {
           const [entry] = idForm.test(id) ? await store.get([moveKey(id)]) : []
           if (!entry) return { kind: 'none' }
-          const { from, to, status } = decodeRecord<Move>(entry.value)
-          const info = { source_mount: shown(from), target_mount: shown(to), status }
+          const move = decodeRecord<Move>(entry.value)
+          const info = { source_mount: shown(move.from), target_mount: shown(move.to), status: knownStatus(move) }
           return { kind: 'data', data: { migration_id: id, migration_info: info } }
         }
       })

@@ -1,0 +1,63 @@
+import t from 'tap'
+import { createKvRig, refusalOf } from './rig.ts'
+
+t.test('custom metadata have limits, and a refusal repeats nothing of them (SEC-208, SEC-201)', async (t) => {
+  const rig = createKvRig()
+  const many = Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`k${n}`, 'v']))
+  const refused = [
+    many, { ['k'.repeat(129)]: 'canary' }, { k: `canary${'v'.repeat(507)}` }, { '': 'canary' }, { k: '' }, { k: 'canary\u0001' },
+    { 'canary\n': 'v' }, { k: { a: 'canary' } }, { k: ['canary'] }, { k: 1 }, { k: true }, { k: null }, { k: '\u202ecanary' }, { k: 'é'.repeat(257) }
+  ]
+  for (const custom of refused) {
+    const refusal = await refusalOf(rig.run('write', 'metadata/a', { custom_metadata: custom }))
+    t.match(refusal, /custom_metadata validation failed/)
+    t.notMatch(refusal, /canary/)
+  }
+  for (const custom of ['canary', ['canary'], 1]) {
+    t.notMatch(await refusalOf(rig.run('write', 'metadata/a', { custom_metadata: custom })), /canary/)
+  }
+  t.equal(await refusalOf(rig.run('read', 'metadata/a')), '', 'nothing was written')
+  await rig.run('write', 'metadata/a', { custom_metadata: { ['k'.repeat(128)]: 'v'.repeat(512), 'sp ace': 'ü', __proto__x: 'p' } })
+  await rig.run('patch', 'metadata/a', '{"custom_metadata":{"__proto__":"x","sp ace":null}}')
+  t.strictSame(Object.keys((await rig.answered('read', 'metadata/a'))['custom_metadata'] as object).slice(1), ['__proto__x', '__proto__'])
+  await rig.run('patch', 'metadata/a', { custom_metadata: null })
+  t.equal((await rig.answered('read', 'metadata/a'))['custom_metadata'], null)
+})
+
+t.test('lists end at folders (SEC-205)', async (t) => {
+  const rig = createKvRig()
+  for (const path of ['a', 'a/b', 'a/bc', 'a/b/c', 'ab/x', 'a-b', 'z/y/x']) await rig.put(path, {})
+  const list = async (path: string, more = {}) => (await rig.answered('list', path, more)).keys
+  t.strictSame(await list('metadata'), ['a', 'a-b', 'a/', 'ab/', 'z/'])
+  t.strictSame(await list('metadata/a'), ['b', 'b/', 'bc'])
+  t.strictSame(await list('metadata/a/b'), ['c'])
+  t.strictSame(await list('metadata/a/bc'), [])
+  t.strictSame(await list('metadata', { limit: 2 }), ['a', 'a-b'])
+  t.strictSame(await list('metadata', { after: 'a-b', limit: '2' }), ['a/', 'ab/'])
+  t.strictSame(await list('metadata', { after: 'ab/' }), ['z/'])
+  t.match(await refusalOf(rig.run('list', 'metadata', { after: 'a\0' })), /not a name/)
+  t.same(Object.keys((await rig.answered('list', 'detailed-metadata/a'))['key_info'] as object), ['b', 'b/', 'bc'])
+})
+
+t.test('a long folder is listed whole, and by pages (SEC-206)', async (t) => {
+  const rig = createKvRig()
+  for (let i = 0; i < 2500; i++) await rig.put(`f/k${String(i).padStart(4, '0')}`, {})
+  const { keys } = await rig.answered('list', 'metadata/f')
+  t.equal(keys.length, 2500)
+  const paged: string[] = []
+  for (let last = ''; ;) {
+    const page = (await rig.answered('list', 'metadata/f', { after: last, limit: 999 })).keys
+    paged.push(...page)
+    last = page.at(-1) ?? ''
+    if (page.length < 999) break
+  }
+  t.strictSame(paged, keys)
+})
+
+t.test('the number of versions that a key keeps is bounded', async (t) => {
+  const rig = createKvRig()
+  for (const count of [-1, 2001]) {
+    t.equal(await refusalOf(rig.run('write', 'metadata/a', { max_versions: count })), 'max_versions must be between 0 and 2000')
+    t.equal(await refusalOf(rig.run('write', 'config', { max_versions: count })), 'max_versions must be between 0 and 2000')
+  }
+})
