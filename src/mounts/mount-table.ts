@@ -3,6 +3,7 @@ import { invalidRequest } from '../core/errors.ts'
 import { drawUuid } from '../core/ids.ts'
 import { requestPrefix, type Mount, type MountConfig } from '../core/model.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
+import { retryConflicts } from '../core/retry.ts'
 import type { Revision } from '../core/revision.ts'
 import { drawStamp, key, StoreConflict, SYS, type Change, type Stamp, type Store } from '../core/store.ts'
 import { createMountStore } from './mount-store.ts'
@@ -10,7 +11,6 @@ import { createMountStore } from './mount-store.ts'
 const epochKey = key(SYS, 'mount-epoch')
 const mountKey = (accessor: string) => key(SYS, `mount/${accessor}`)
 const goneKey = (accessor: string) => key(SYS, `mount-gone/${accessor}`)
-const conflictRetries = 5
 
 /** What a new mount is made of; the table adds its ids. */
 export type NewMount = Omit<Mount, 'accessor' | 'uuid' | 'state' | 'rotation'>
@@ -96,17 +96,16 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
    * another broker changed it meanwhile.
    */
   async function change (decide: () => readonly Change[]): Promise<void> {
-    for (let left = conflictRetries; ; left--) {
+    await retryConflicts(async () => {
       const changes = decide()
       try {
         const put: Change = { op: 'put', key: epochKey, value: encodeRecord({}), expect: epoch, stamp: drawStamp() }
         await revision.commit([put, ...changes])
-        return
       } catch (error) {
-        if (!(error instanceof StoreConflict) || left === 0) throw error
-        await load()
+        if (error instanceof StoreConflict) await load()
+        throw error
       }
-    }
+    })
   }
 
   /** A path that is the same, inside or above; of `except` none. */

@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts'
-import { BrokerError, invalidRequest } from '../core/errors.ts'
+import { invalidRequest } from '../core/errors.ts'
 import { foldPolicyName, isInternalPolicy } from '../core/policy-name.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
+import { retryConflicts } from '../core/retry.ts'
 import type { Revision } from '../core/revision.ts'
 import { key, StoreConflict, SYS, type Entry, type Expect, type Put, type Stamp, type Store } from '../core/store.ts'
 import { createAclCache } from './acl-cache.ts'
@@ -57,8 +58,6 @@ interface Held extends Policy {
   readonly rules: readonly Rule[]
 }
 
-/** Rounds of reading again and writing again before a contended write gives up. */
-const attemptsMax = 5
 const pageLimit = 500
 
 export function createPolicyStore ({ store, revision, clock }: {
@@ -80,20 +79,19 @@ export function createPolicyStore ({ store, revision, clock }: {
 
   async function write (name: string, { text, cas, casRequired, expiresAtMs = null }: PolicyWrite): Promise<void> {
     parsePolicy(text)
-    for (let attempt = 1; ; attempt++) {
+    await retryConflicts(async () => {
       const former = held.get(name)
       assertCas(former, cas)
       const record = {
         text, expiresAtMs, version: (former?.version ?? 0) + 1, casRequired: casRequired ?? former?.casRequired ?? false
       }
       try {
-        return await revision.commit([putOf(name, record, former?.stamp ?? 'absent')])
+        await revision.commit([putOf(name, record, former?.stamp ?? 'absent')])
       } catch (error) {
-        if (!(error instanceof StoreConflict)) throw error
-        if (attempt === attemptsMax) throw new BrokerError('unavailable', 'the policy is being changed by others', { cause: error })
-        await revision.poll()
+        if (error instanceof StoreConflict) await revision.poll()
+        throw error
       }
-    }
+    })
   }
 
   revision.follow(reload)

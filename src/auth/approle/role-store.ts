@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
-import { randomInt } from 'node:crypto'
 import type { MountStore } from '../../core/backend.ts'
 import { BrokerError, invalidRequest, unsupportedPath } from '../../core/errors.ts'
 import { decodeRecord, encodeRecord } from '../../core/records.ts'
+import { retryConflicts } from '../../core/retry.ts'
 import { StoreConflict, type Change, type Entry } from '../../core/store.ts'
 import type { Role } from './role.ts'
 
@@ -70,7 +69,6 @@ export interface RoleStore {
   list (page: { readonly after?: string | undefined, readonly limit?: number | undefined }): Promise<string[]>
 }
 
-const attemptsMax = 5
 const pageLimit = 1000
 /** The deletion itself removes the secret_ids; should its process die, the sweep takes over then. */
 const takeoverMs = 60_000
@@ -110,13 +108,13 @@ export function createRoleStore (store: MountStore, mac: Mac, mountAccessor: str
 
   return {
     async find (name) { return decodeRole(await read(name)) },
-    change: (name, change) => retrying(async () => {
+    change: (name, change) => retryConflicts(async () => {
       const entry = await read(name)
       const role = change(decodeRole(entry))
       if (role !== null) await commit(role, entry)
       return role
     }),
-    remove: (name, nowMs) => retrying(async () => {
+    remove: (name, nowMs) => retryConflicts(async () => {
       const entry = await read(name)
       const role = decodeRole(entry)
       if (entry === null || role === null) return null
@@ -136,18 +134,6 @@ export function createRoleStore (store: MountStore, mac: Mac, mountAccessor: str
         last = page.at(-1)?.name
         if (page.length < wanted || names.length === limit) return names
       }
-    }
-  }
-}
-
-/** Repeats what lost to another writer; each time it reads anew. */
-async function retrying<T> (attempt: () => Promise<T>): Promise<T> {
-  for (let left = attemptsMax; ; left--) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (!(error instanceof StoreConflict) || left === 1) throw error
-      await pause(randomInt(1, 10))
     }
   }
 }

@@ -3,7 +3,8 @@ import { formatDuration } from '../../core/duration.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { bool, duration, int, type Field } from '../../core/fields.ts'
 import { decodeRecord, encodeRecord } from '../../core/records.ts'
-import { StoreConflict, type Entry } from '../../core/store.ts'
+import { retryConflicts } from '../../core/retry.ts'
+import type { Entry } from '../../core/store.ts'
 
 /** Settings of a mount that hold for all its keys. */
 export interface KvConfig {
@@ -19,7 +20,6 @@ const emptyConfig: KvConfig = { maxVersions: 0, casRequired: false, metadataCasR
 const versionsDefault = 10
 /** Versions that a key may keep: its record holds a line on each, and every write writes that record. */
 const versionsMax = 2000
-const tries = 5
 
 /** Where a mount's settings are. */
 export const configPath = 'config'
@@ -83,19 +83,14 @@ export function createConfigOperations (): Operation[] {
   ]
 }
 
-async function updateConfig (
+function updateConfig (
   { store }: { readonly store: MountStore }, change: (config: KvConfig) => KvConfig
 ): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  return retryConflicts(async () => {
     const [entry] = await store.get([configPath])
     const value = encodeRecord(change(decodeConfig(entry)))
-    try {
-      await store.commit([{ op: 'put', key: store.key(configPath), value, expect: entry?.stamp ?? 'absent' }])
-      return
-    } catch (error) {
-      if (!(error instanceof StoreConflict) || attempt === tries) throw error
-    }
-  }
+    await store.commit([{ op: 'put', key: store.key(configPath), value, expect: entry?.stamp ?? 'absent' }])
+  })
 }
 
 /** Refuses a number of versions that no key can keep. */

@@ -5,7 +5,7 @@ import { bool, commaList, duration, int, text, type Input } from '../../core/fie
 import type { JsonObject } from '../../core/json.ts'
 import { parsePolicyName } from '../../core/policy-name.ts'
 import { decodeRecord, encodeRecord } from '../../core/records.ts'
-import { StoreConflict } from '../../core/store.ts'
+import { retryConflicts } from '../../core/retry.ts'
 
 /** What tokens made by a role are like (contract 3.7). Seconds; 0 means "not set". */
 export interface TokenRole {
@@ -114,23 +114,17 @@ export function createTokenRoleOperations (): Operation[] {
 
 async function writeRole (store: MountStore, input: Input<typeof fields>): Promise<void> {
   const name = (input.name ?? '').toLowerCase()
-  for (let left = 5; ; left--) {
+  await retryConflicts(async () => {
     const [entry] = await store.get([rolePath(name)])
     const role = changed(entry ? decodeRecord<TokenRole>(entry.value) : newRole(name), input)
-    const put = {
-      op: 'put' as const,
+    await store.commit([{
+      op: 'put',
       key: store.key(rolePath(name)),
       value: encodeRecord(role),
       names: [rolePath(name)],
       expect: entry?.stamp ?? 'absent'
-    }
-    try {
-      await store.commit([put], { strong: true })
-      return
-    } catch (error) {
-      if (!(error instanceof StoreConflict) || left === 0) throw error
-    }
-  }
+    }], { strong: true })
+  })
 }
 
 function newRole (name: string): TokenRole {
