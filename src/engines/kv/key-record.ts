@@ -43,8 +43,25 @@ export interface StoredKey {
 /** Longer data lie apart from their key's record, so that reading metadata stays cheap. UTF-16 units. */
 export const inlineLengthMax = 65_536
 
+/** A version in a record: number, creation, deletion, 1 where it is destroyed. Short, since each read opens and parses all of them. */
+type Row = readonly [number: number, createdMs: number, deletionMs: number, destroyed: 0 | 1]
+
 const format = 1
 const lineEnd = 0x0a
+
+/** The first line of a record. */
+interface Head extends Omit<KvKey, 'versions'> {
+  readonly v: number
+  readonly versions: readonly Row[]
+}
+
+function rowOf ({ number, createdMs, deletionMs, destroyed }: Version): Row {
+  return [number, createdMs, deletionMs, destroyed ? 1 : 0]
+}
+
+function versionOf ([number, createdMs, deletionMs, destroyed]: Row): Version {
+  return { number, createdMs, deletionMs, destroyed: destroyed === 1 }
+}
 
 /** Where a key's record is; the same text is the name it is listed by. */
 export function keyPath (path: string): string {
@@ -79,7 +96,7 @@ export function newKey (nowMs: number): KvKey {
 export function putKey (
   store: MountStore, path: string, { key, text }: StoredKey, expect: Stamp | 'absent', stamp: Stamp
 ): Change {
-  const head = JSON.stringify({ v: format, ...key })
+  const head = JSON.stringify({ v: format, ...key, versions: key.versions.map(rowOf) })
   return {
     op: 'put',
     key: store.key(keyPath(path)),
@@ -94,9 +111,10 @@ export function putKey (
 export function decodeKey ({ value }: Entry): StoredKey {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   const end = bytes.indexOf(lineEnd)
-  const key = JSON.parse(bytes.toString('utf8', 0, end < 0 ? bytes.length : end)) as KvKey & { readonly v?: number }
-  if (key.v !== format) throw new Error('a key has a format that this version does not know')
-  return { key, text: end < 0 ? null : bytes.toString('utf8', end + 1) }
+  const head = JSON.parse(bytes.toString('utf8', 0, end < 0 ? bytes.length : end)) as Head
+  const { v, versions, ...rest } = head
+  if (v !== format) throw new Error('a key has a format that this version does not know')
+  return { key: { ...rest, versions: versions.map(versionOf) }, text: end < 0 ? null : bytes.toString('utf8', end + 1) }
 }
 
 /** Puts a version's data apart from its key. They are never written twice. */
