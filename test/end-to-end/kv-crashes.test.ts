@@ -5,6 +5,8 @@ import t, { type Test } from 'tap'
 import { countByStatus, createFolder, startBroker, type BrokerOptions, type TestBroker } from '../helpers/broker.ts'
 import { startRedis, until } from '../helpers/redis.ts'
 
+t.setTimeout(100_000)
+
 const keys = ['a', 'b', 'folder/c', 'folder/d']
 
 /** Writers that go on until they are told to stop, each on a key that another one writes too. */

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { auditFaults, startBroker, type TestBroker } from '../helpers/broker.ts'
 
+t.setTimeout(100_000)
+
 const kv2 = { type: 'kv', options: { version: '2' } }
 
 async function mounted (broker: TestBroker, path: string) {

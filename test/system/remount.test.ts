@@ -5,6 +5,8 @@ import t from 'tap'
 import { createFolder, createRole, startAws, startBroker, textOf, type TestBroker } from '../helpers/broker.ts'
 import { startRedis, until } from '../helpers/redis.ts'
 
+t.setTimeout(100_000)
+
 const move = (broker: TestBroker, from: string, to: string, token?: string) =>
   broker.ask('POST', 'sys/remount', { body: { from, to }, ...(token !== undefined && { token }) })
 

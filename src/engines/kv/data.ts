@@ -92,7 +92,6 @@ async function patch (keys: Keys, call: Call, path: string, input: object, patch
     if (!isReadable(version, call.nowMs)) return { result: { absent: versionInfo(version, stored.key.custom) } }
     checkExpected(loaded, expected)
     const former = await readText(call, path, { ...stored, stamp }, version)
-    if (former === null) return null
     const text = JSON.stringify(mergePatch(parseExact(former), change))
     checkSize(text)
     return nextVersion(call, loaded, text)

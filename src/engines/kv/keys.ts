@@ -1,7 +1,5 @@
-import { randomInt } from 'node:crypto'
-import { setTimeout as wait } from 'node:timers/promises'
 import type { Call } from '../../core/backend.ts'
-import { BrokerError } from '../../core/errors.ts'
+import { retryConflicts } from '../../core/retry.ts'
 import { drawStamp, StoreConflict, StoreIntegrity, StoreUnknown, type Change, type Entry, type Stamp } from '../../core/store.ts'
 import { configPath, decodeConfig, type KvConfig } from './config.ts'
 import {
@@ -27,9 +25,6 @@ export interface Step<T> {
   readonly unfinished?: true
 }
 
-/** null: what was read is out of date. */
-export type Decision<T> = Step<T> | Promise<Step<T> | null>
-
 type Store = Pick<Call, 'store'>
 
 /** Reads and changes keys. Every change is one commit that fails if anybody changed the key meanwhile. */
@@ -37,12 +32,10 @@ export interface Keys {
   /** Whether a path holds a key, for the judgement between create and update; the read serves the write that follows. */
   exists (call: Store, path: string, input: object): Promise<boolean>
   /** Decides and writes, again and again while others are faster. Writers of one key in this process take turns. */
-  change<T> (call: Store, path: string, input: object, decide: (loaded: Loaded) => Decision<T>): Promise<T>
+  change<T> (
+    call: Store, path: string, input: object, decide: (loaded: Loaded) => Step<T> | Promise<Step<T>>
+  ): Promise<T>
 }
-
-/** How often a change that others overtook is decided anew; a check-and-set decides against itself long before. */
-const triesMax = 20
-const pauseMs = 2
 
 export function createKeys (): Keys {
   const queues = new Map<string, Promise<unknown>>()
@@ -67,21 +60,17 @@ export function createKeys (): Keys {
       return loaded.stored !== null
     },
     change (call, path, input, decide) {
-      return inTurn(call.store.key(keyPath(path)), async () => {
-        let known = read.get(input)
-        for (let attempt = 1; ; attempt++) {
+      let known = read.get(input)
+      return inTurn(call.store.key(keyPath(path)), () => retryConflicts(async () => {
+        for (;;) {
           const loaded = known ?? await load(call, path)
           known = undefined
           const step = await decide(loaded)
-          if (step !== null && step.put === undefined) return step.result
-          if (step === null || !await write(call, path, loaded, step)) {
-            if (attempt === triesMax) throw busy()
-            await wait(randomInt(1, pauseMs * attempt + 1))
-          } else if (step.unfinished !== true) {
-            return step.result
-          }
+          if (step.put === undefined) return step.result
+          await write(call, path, loaded, step)
+          if (step.unfinished !== true) return step.result
         }
-      })
+      }))
     }
   }
 }
@@ -96,10 +85,10 @@ function loadedOf (entry: Entry | null | undefined): Pick<Loaded, 'stored' | 'st
   return entry ? { stored: decodeKey(entry), stamp: entry.stamp } : { stored: null, stamp: 'absent' }
 }
 
-/** False when somebody else was faster. A write whose reply was lost is told by its stamp (FLT-017). */
+/** A write whose reply was lost is told by its stamp (FLT-017). @throws StoreConflict when somebody else was faster. */
 async function write (
   { store }: Store, path: string, { stamp: expect }: Loaded, step: Step<unknown>
-): Promise<boolean> {
+): Promise<void> {
   const { put, beside = [] } = step
   const stamp = drawStamp()
   const first: Change = put
@@ -107,13 +96,10 @@ async function write (
     : { op: 'delete', key: store.key(keyPath(path)), expect }
   try {
     await store.commit([first, ...beside])
-    return true
   } catch (error) {
-    if (error instanceof StoreConflict) return false
     if (!(error instanceof StoreUnknown)) throw error
     const [entry] = await store.get([keyPath(path)])
-    if (put ? entry?.stamp === stamp : entry === null) return true
-    throw error
+    if (put ? entry?.stamp !== stamp : entry !== null) throw error
   }
 }
 
@@ -127,22 +113,22 @@ export async function readKey ({ store }: Store, path: string): Promise<Found | 
 }
 
 /**
- * The text of a readable version of a key; null when the key was changed meanwhile, so that its
- * older versions may be gone.
+ * The text of a readable version of a key.
  *
- * @throws StoreIntegrity where the data are not there though the key says so.
+ * @throws StoreConflict when the key was changed meanwhile, so that its older versions may be gone;
+ * StoreIntegrity where the data are not there though the key says so.
  */
 export async function readText (
   { store }: Store, path: string,
   { key, text, stamp }: StoredKey & { readonly stamp: Stamp | 'absent' }, { number }: Version
-): Promise<string | null> {
+): Promise<string> {
   if (number === key.current && text !== null) return text
   const place = dataPath(key.life, number)
   const [entry] = await store.get([place])
   if (entry) return Buffer.from(entry.value.buffer, entry.value.byteOffset, entry.value.byteLength).toString('utf8')
   const [now] = await store.get([keyPath(path)])
   if (now?.stamp === stamp) throw new StoreIntegrity(store.key(place))
-  return null
+  throw new StoreConflict(0, store.key(keyPath(path)), 'changed')
 }
 
 /** A version as a reader finds it: `text` is null where it was deleted or destroyed. */
@@ -153,20 +139,14 @@ export interface FoundVersion {
 }
 
 /** Reads a version, 0 for the newest; null where there is none. One trip for the newest of up to 64 KiB, else two. */
-export async function readVersion (
+export function readVersion (
   call: Pick<Call, 'store' | 'nowMs'>, path: string, number: number
 ): Promise<FoundVersion | null> {
-  for (let attempt = 1; ; attempt++) {
+  return retryConflicts(async () => {
     const found = await readKey(call, path)
     const version = found === null ? null : findVersion(found.key, number)
     if (found === null || version === null) return null
-    if (!isReadable(version, call.nowMs)) return { key: found.key, version, text: null }
-    const text = await readText(call, path, found, version)
-    if (text !== null) return { key: found.key, version, text }
-    if (attempt === triesMax) throw busy()
-  }
-}
-
-function busy (): BrokerError {
-  return new BrokerError('unavailable', 'too many writers of this key at once: try again')
+    const text = isReadable(version, call.nowMs) ? await readText(call, path, found, version) : null
+    return { key: found.key, version, text }
+  })
 }
