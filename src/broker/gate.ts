@@ -4,7 +4,7 @@ import { BrokerError, invalidRequest, permissionDenied, unsupportedPath } from '
 import { readInput, type Fields, type Input } from '../core/fields.ts'
 import { requestPrefix, type Mount } from '../core/model.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
-import type { Acl } from '../policies/acl.ts'
+import type { Acl, AclQuery } from '../policies/acl.ts'
 import type { LiveToken, TokenStore } from '../tokens/token-store.ts'
 import { helpFor } from './help.ts'
 import type { Backends, Registered } from './parts.ts'
@@ -129,6 +129,7 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
     }
     const { operation } = target
     if (mount !== null && operation?.access === 'public' && request.verb !== 'help') {
+      if (mount.state !== 'live') return refuse(tainted(request.path))
       const callAs = callFor(request, target, mount, null, nowMs)
       const word = await operationWord(target, callAs, request.verb)
       return { ...asked, operation: word, denial: null, allowed: true, work: workOf(target, callAs(word)) }
@@ -151,12 +152,13 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
   ): Promise<Verdict> {
     const { mount, operation } = target
     const callAs = mount === null ? null : callFor(request, target, mount, live, nowMs)
-    const word: OperationWord = callAs === null ? plainWordOf(verb) : await operationWord(target, callAs, verb)
     const query = {
       path: verb === 'list' ? `${target.path}/` : target.path,
       data: request.data,
       wrapTtlSeconds: request.wrapTtlSeconds
     }
+    const looks = callAs !== null && verb === 'write' && mayWrite(acl, query)
+    const word = looks ? await operationWord(target, callAs, verb) : plainWordOf(verb)
     let decision = acl.check({ ...query, operation: word })
     if (!decision.allowed && mount === null && verb === 'write') decision = acl.check({ ...query, operation: 'create' })
     const allowed = decision.allowed && (decision.sudo || !needsSudo(target))
@@ -192,6 +194,11 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
 }
 
 export type Gate = ReturnType<typeof createGate>
+
+/** Whoever may neither create nor update is refused without a look at what exists: it takes its time (SEC-031). */
+function mayWrite (acl: Acl, query: Omit<AclQuery, 'operation'>): boolean {
+  return acl.check({ ...query, operation: 'update' }).allowed || acl.check({ ...query, operation: 'create' }).allowed
+}
 
 const nowhere = {
   mount: null,
