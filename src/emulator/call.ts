@@ -5,6 +5,8 @@ import type { Caller } from './signature/caller.ts'
 /** One authenticated request, on its way to an operation. */
 export interface Call {
   readonly action: string
+  /** The request's path; REST services have parameters in it. */
+  readonly path: string
   readonly params: Params
   readonly caller: Caller
   /** The region it was signed for. */

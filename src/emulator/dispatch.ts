@@ -129,7 +129,7 @@ async function run (parts: DispatchParts, { request, claim, params, service, cal
       }
       requireVersion(service, call.action, params)
       const operation = Object.hasOwn(service.operations, call.action) ? service.operations[call.action] : undefined
-      if (operation === undefined) throw unknownAction(call.action, params)
+      if (operation === undefined) throw service.unknownAction(call.action, params.get('Version'))
       answer = operation({ ...call, caller })
     }
     trail.record({ call, caller, eventSource: service.eventSource, error: null, notes: answer.notes ?? {} })
@@ -152,6 +152,7 @@ function callOf (
 ): UnsignedCall {
   return {
     action: service.actionOf(request, params),
+    path: request.path,
     params,
     region: claim === null ? homeRegion : regionOf(claim),
     nowMs,
@@ -217,12 +218,7 @@ function checkReach (service: Service, action: string, { kind, session }: Caller
 function requireVersion (service: Service, action: string, params: Params): void {
   if (service.version === null) return
   if (action === '') throw new AwsError(400, 'MissingAction', 'The request is missing an action or a required parameter.')
-  if (params.get('Version') !== service.version) throw unknownAction(action, params)
-}
-
-function unknownAction (action: string, params: Params): AwsError {
-  return new AwsError(400, 'InvalidAction',
-    `Could not find operation ${action.slice(0, 128)} for version ${params.get('Version')?.slice(0, 32) ?? 'NO_VERSION_SPECIFIED'}`)
+  if (params.get('Version') !== service.version) throw service.unknownAction(action, params.get('Version'))
 }
 
 function unknownService (name: string): AwsError {

@@ -36,6 +36,8 @@ export function createS3 (judge: Judge): Service {
     eventSource: 's3.amazonaws.com',
     operations,
     actionOf: ({ method, path }) => method === 'GET' && path === '/' ? 'ListBuckets' : '',
+    unknownAction: () =>
+      new AwsError(501, 'NotImplemented', 'A header you provided implies functionality that is not implemented'),
     throttled: new AwsError(503, 'SlowDown', 'Please reduce your request rate.'),
     renderResult: (_action, result) => xml(200,
       `<ListAllMyBucketsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${renderXml(result, style)}</ListAllMyBucketsResult>`),

@@ -14,6 +14,8 @@ export interface Service {
   readonly operations: Operations
   /** The operation that a request names, or '' when it names none. */
   actionOf (request: Incoming, params: Params): string
+  /** How the service refuses an operation that it does not have. */
+  unknownAction (action: string, version: string | undefined): AwsError
   /** How the service refuses when there are too many requests. */
   readonly throttled: AwsError
   renderResult (action: string, result: Tree, requestId: string, asJson: boolean): Rendered
@@ -27,13 +29,18 @@ export interface Rendered {
   readonly text: string
 }
 
+/** Operations whose result is an empty structure, which clients want to see; others without a result have none. */
+const emptyResults: ReadonlySet<string> = new Set(['UpdateRole'])
+
 /** How the query protocol of STS and IAM writes: `<XResponse><XResult>…`, lists of `member`. */
 export function queryProtocol (
   namespace: string
-): Pick<Service, 'renderResult' | 'renderError' | 'actionOf' | 'throttled'> {
+): Pick<Service, 'renderResult' | 'renderError' | 'actionOf' | 'unknownAction' | 'throttled'> {
   const style = { item: 'member', milliseconds: false }
   return {
     actionOf: (_request, params) => params.get('Action') ?? '',
+    unknownAction: (action, version = 'NO_VERSION_SPECIFIED') => new AwsError(400, 'InvalidAction',
+      `Could not find operation ${action.slice(0, 128)} for version ${version.slice(0, 32)}`),
     throttled: new AwsError(400, 'Throttling', 'Rate exceeded'),
     renderResult (action, result, requestId, asJson) {
       if (asJson) {
@@ -42,7 +49,7 @@ export function queryProtocol (
         } })
       }
       const content = renderXml(result, style)
-      const body = content === '' ? '' : `<${action}Result>${content}</${action}Result>`
+      const body = content === '' && !emptyResults.has(action) ? '' : `<${action}Result>${content}</${action}Result>`
       return xml(200, `<${action}Response xmlns="${namespace}">${body}` +
         `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${action}Response>`)
     },

@@ -3,9 +3,10 @@ import type { Operations } from '../call.ts'
 import { readTexts } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
 import type { Ec2Region, Instance } from './ec2-state.ts'
-import { instanceTypes } from './instance-types.ts'
+import { badInstanceType, instanceTypes, type InstanceType } from './instance-types.ts'
 import { instanceKeys, readInstances } from './instances.ts'
-import { missing, pageOf, passesFilters, readFilters, tagSet, type Ec2Gate } from './query.ts'
+import { rootDeviceName } from './images.ts'
+import { absences, missing, pageOf, passesFilters, readFilters, type Ec2Gate, type Facets } from './query.ts'
 
 type Attribute = (instance: Instance, region: Ec2Region) => Tree
 
@@ -18,9 +19,9 @@ const attributes: Readonly<Record<string, Attribute>> = {
   disableApiStop: ({ disableApiStop }) => ({ disableApiStop: { value: disableApiStop } }),
   instanceInitiatedShutdownBehavior: ({ shutdownBehavior }) =>
     ({ instanceInitiatedShutdownBehavior: { value: shutdownBehavior } }),
-  rootDeviceName: () => ({ rootDeviceName: { value: '/dev/xvda' } }),
-  blockDeviceMapping: ({ volumeId }) => ({
-    blockDeviceMapping: [{ deviceName: '/dev/xvda', ebs: { volumeId, status: 'attached', deleteOnTermination: true } }]
+  rootDeviceName: () => ({ rootDeviceName: { value: rootDeviceName } }),
+  blockDeviceMapping: ({ volumeId, rootVolume }) => ({
+    blockDeviceMapping: [{ deviceName: rootDeviceName, ebs: { volumeId, status: 'attached', deleteOnTermination: rootVolume.deleteOnTermination } }]
   }),
   sourceDestCheck: ({ sourceDestCheck }) => ({ sourceDestCheck: { value: sourceDestCheck } }),
   groupSet: ({ securityGroupIds }) => ({ groupSet: securityGroupIds.map((groupId) => ({ groupId })) }),
@@ -28,7 +29,7 @@ const attributes: Readonly<Record<string, Attribute>> = {
   enaSupport: () => ({ enaSupport: { value: true } })
 }
 
-/** Attributes, credit specifications, types, images and volumes: what providers read around an instance. */
+/** Attributes, credit specifications and types: what providers read around an instance. */
 export function createAttributeOperations (gate: Ec2Gate): Operations {
   return {
     DescribeInstanceAttribute (call) {
@@ -36,6 +37,7 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
       const region = account.ec2.region(call.region)
       const id = params.get('InstanceId') ?? ''
       gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`)
+      gate.endDryRun(call)
       const [instance] = readInstances(region, [id])
       const name = params.get('Attribute') ?? ''
       const attribute = Object.hasOwn(attributes, name) ? attributes[name] : undefined
@@ -52,14 +54,20 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
       const known = region.instances.get(id)
       gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
         known === undefined ? {} : instanceKeys(known, region))
+      gate.endDryRun(call)
       const [instance] = readInstances(region, [id])
-      if (instance === undefined) throw missing('InvalidInstanceID.NotFound', 'instance', [id])
+      if (instance === undefined) throw missing(absences.instance, [id])
       const value = (name: string) => params.get(`${name}.Value`) ??
         (params.get('Attribute') === lowerFirst(name) ? params.get('Value') : undefined)
       const flag = (name: string, before: boolean) => value(name) === undefined ? before : value(name) === 'true'
+      const instanceType = value('InstanceType') ?? instance.instanceType
+      if (!instanceTypes.has(instanceType)) throw badInstanceType(instanceType)
+      if (instanceType !== instance.instanceType && instance.state !== 'stopped') {
+        throw new AwsError(400, 'IncorrectInstanceState', `The instance '${id}' is not in the 'stopped' state.`)
+      }
       region.instances.set(id, {
         ...instance,
-        instanceType: value('InstanceType') ?? instance.instanceType,
+        instanceType,
         userData: value('UserData') ?? instance.userData,
         shutdownBehavior: value('InstanceInitiatedShutdownBehavior') ?? instance.shutdownBehavior,
         disableApiTermination: flag('DisableApiTermination', instance.disableApiTermination),
@@ -90,8 +98,9 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
       const known = region.instances.get(id)
       gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
         known === undefined ? {} : instanceKeys(known, region))
+      gate.endDryRun(call)
       const [instance] = readInstances(region, [id])
-      if (instance === undefined) throw missing('InvalidInstanceID.NotFound', 'instance', [id])
+      if (instance === undefined) throw missing(absences.instance, [id])
       const changed = {
         ...instance,
         metadataTokens: params.get('HttpTokens') ?? instance.metadataTokens,
@@ -115,59 +124,15 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
       if (unknown.length > 0) {
         throw new AwsError(400, 'InvalidInstanceType', `The following supplied instance types do not exist: [${unknown.join(', ')}]`)
       }
-      const { items, nextToken } = pageOf(call.params,
-        [...instanceTypes].filter(([name]) => wanted.length === 0 || wanted.includes(name)))
+      const filters = readFilters(call.params)
+      const { items, nextToken } = pageOf(call.params, [...instanceTypes].filter(([name, type]) =>
+        (wanted.length === 0 || wanted.includes(name)) && passesFilters(filters, typeFacets(name, type), new Map())))
       return {
         result: {
-          instanceTypeSet: items.map(([instanceType, { vcpus, memoryMib, burstable, architecture }]) => ({
-            instanceType,
-            currentGeneration: true,
-            bareMetal: false,
-            hypervisor: 'nitro',
-            burstablePerformanceSupported: burstable,
-            supportedRootDeviceTypes: ['ebs'],
-            supportedVirtualizationTypes: ['hvm'],
-            processorInfo: { supportedArchitectures: [architecture] },
-            vCpuInfo: { defaultVCpus: vcpus, defaultCores: 1, defaultThreadsPerCore: 2 },
-            memoryInfo: { sizeInMiB: memoryMib },
-            instanceStorageSupported: false,
-            ebsInfo: { ebsOptimizedSupport: 'default', encryptionSupport: 'supported' },
-            networkInfo: { enaSupport: 'required', maximumNetworkInterfaces: 3, ipv6Supported: true }
-          })),
+          instanceTypeSet: items.map(([name, type]) => typeTree(name, type)),
           nextToken
         }
       }
-    },
-
-    DescribeImages (call) {
-      gate.authorize(call)
-      const ids = readTexts(call.params, 'ImageId')
-      const malformed = ids.find((id) => !/^ami-(?:[0-9a-f]{8}|[0-9a-f]{17})$/.test(id))
-      if (malformed !== undefined) throw new AwsError(400, 'InvalidAMIID.Malformed', `Invalid id: "${malformed.slice(0, 64)}"`)
-      const shown = ids.length === 0 ? ['ami-0abcdef1234567890'] : ids
-      return { result: { imagesSet: shown.map(imageTree) } }
-    },
-
-    DescribeVolumes (call) {
-      gate.authorize(call)
-      const { params, caller: { account } } = call
-      const region = account.ec2.region(call.region)
-      const ids = readTexts(params, 'VolumeId')
-      const live = [...region.instances.values()].filter(({ state }) => state !== 'terminated')
-      const absent = ids.filter((id) => !live.some(({ volumeId }) => volumeId === id))
-      if (absent.length > 0) throw missing('InvalidVolume.NotFound', 'volume', absent)
-      const filters = readFilters(params)
-      const facets = ({ id, volumeId, zone }: Instance) => ({
-        'volume-id': [volumeId],
-        'attachment.instance-id': [id],
-        'attachment.device': ['/dev/xvda'],
-        'availability-zone': [zone],
-        status: ['in-use']
-      })
-      const found = live.filter((instance) => (ids.length === 0 || ids.includes(instance.volumeId)) &&
-        passesFilters(filters, facets(instance), region.tags.get(instance.volumeId) ?? new Map()))
-      const { items, nextToken } = pageOf(params, found)
-      return { result: { volumeSet: items.map((instance) => volumeTree(instance, region)), nextToken } }
     }
   }
 }
@@ -176,48 +141,44 @@ function lowerFirst (name: string): string {
   return name.charAt(0).toLowerCase() + name.slice(1)
 }
 
-/** Every well-formed image id exists. */
-function imageTree (imageId: string): Tree {
+function typeFacets (name: string, { vcpus, memoryMib, burstable, architecture }: InstanceType): Facets {
   return {
-    imageId,
-    imageLocation: `amazon/emulated-${imageId}`,
-    imageState: 'available',
-    imageOwnerId: '137112412989',
-    imageOwnerAlias: 'amazon',
-    isPublic: true,
-    architecture: 'x86_64',
-    imageType: 'machine',
-    name: `emulated-${imageId}`,
-    rootDeviceType: 'ebs',
-    rootDeviceName: '/dev/xvda',
-    blockDeviceMapping: [{
-      deviceName: '/dev/xvda',
-      ebs: { snapshotId: imageId.replace('ami-', 'snap-'), volumeSize: 8, volumeType: 'gp3', deleteOnTermination: true, encrypted: false }
-    }],
-    virtualizationType: 'hvm',
-    hypervisor: 'xen',
-    enaSupport: true,
-    creationDate: '2026-01-01T00:00:00.000Z',
-    tagSet: []
+    'instance-type': [name],
+    'current-generation': ['true'],
+    'bare-metal': ['false'],
+    'burstable-performance-supported': [String(burstable)],
+    'processor-info.supported-architecture': [architecture],
+    'vcpu-info.default-vcpus': [String(vcpus)],
+    'memory-info.size-in-mib': [String(memoryMib)],
+    'supported-usage-class': ['on-demand', 'spot'],
+    'supported-virtualization-type': ['hvm'],
+    'supported-root-device-type': ['ebs']
   }
 }
 
-function volumeTree ({ id, volumeId, zone, launchedAtMs, imageId }: Instance, region: Ec2Region): Tree {
+function typeTree (instanceType: string, { vcpus, memoryMib, burstable, architecture }: InstanceType): Tree {
   return {
-    volumeId,
-    size: 8,
-    snapshotId: imageId.replace('ami-', 'snap-'),
-    availabilityZone: zone,
-    status: 'in-use',
-    createTime: new Date(launchedAtMs),
-    attachmentSet: [{
-      volumeId, instanceId: id, device: '/dev/xvda', status: 'attached', attachTime: new Date(launchedAtMs), deleteOnTermination: true
-    }],
-    volumeType: 'gp3',
-    iops: 3000,
-    throughput: 125,
-    encrypted: false,
-    multiAttachEnabled: false,
-    tagSet: tagSet(region.tags.get(volumeId))
+    instanceType,
+    currentGeneration: true,
+    freeTierEligible: false,
+    supportedUsageClasses: ['on-demand', 'spot'],
+    supportedRootDeviceTypes: ['ebs'],
+    supportedVirtualizationTypes: ['hvm'],
+    bareMetal: false,
+    hypervisor: 'nitro',
+    processorInfo: { supportedArchitectures: [architecture] },
+    vCpuInfo: { defaultVCpus: vcpus, defaultCores: Math.max(1, vcpus / 2), defaultThreadsPerCore: Math.min(2, vcpus) },
+    memoryInfo: { sizeInMiB: memoryMib },
+    instanceStorageSupported: false,
+    ebsInfo: { ebsOptimizedSupport: 'default', encryptionSupport: 'supported', nvmeSupport: 'required' },
+    networkInfo: {
+      networkPerformance: 'Up to 5 Gigabit', maximumNetworkInterfaces: 3, maximumNetworkCards: 1, defaultNetworkCardIndex: 0, ipv4AddressesPerInterface: 4, ipv6AddressesPerInterface: 4, ipv6Supported: true, enaSupport: 'required', efaSupported: false
+    },
+    placementGroupInfo: { supportedStrategies: ['partition', 'spread'] },
+    hibernationSupported: false,
+    burstablePerformanceSupported: burstable,
+    dedicatedHostsSupported: false,
+    autoRecoverySupported: true,
+    supportedBootModes: ['legacy-bios', 'uefi']
   }
 }

@@ -4,6 +4,17 @@ import type { Vault } from '../state/vault.ts'
 
 export type InstanceStateName = 'pending' | 'running' | 'stopping' | 'stopped' | 'shutting-down' | 'terminated'
 
+/** What a root volume is. */
+export interface RootVolume {
+  readonly gib: number
+  readonly type: string
+  readonly iops: number | null
+  readonly throughput: number | null
+  readonly encrypted: boolean
+  readonly kmsKeyId: string | null
+  readonly deleteOnTermination: boolean
+}
+
 /** A record of an instance; no machine runs. Immutable. */
 export interface Instance {
   readonly id: string
@@ -20,9 +31,12 @@ export interface Instance {
   readonly securityGroupIds: readonly string[]
   readonly profileArn: string | null
   readonly volumeId: string
+  readonly rootVolume: RootVolume
   readonly networkInterfaceId: string
   readonly userData: string
   readonly clientToken: string | null
+  /** A hash of the request that made it: the same client token must come with the same request. */
+  readonly launchHash: string
   readonly shutdownBehavior: string
   readonly disableApiTermination: boolean
   readonly disableApiStop: boolean
@@ -48,6 +62,8 @@ export interface Ec2Region {
   readonly vpcCidr: string
   readonly subnets: readonly Subnet[]
   readonly securityGroupId: string
+  readonly routeTableId: string
+  readonly internetGatewayId: string
   readonly dhcpOptionsId: string
   readonly networkAclId: string
   readonly instances: Map<string, Instance>
@@ -86,6 +102,8 @@ function createRegion (name: string, accountId: string, vault: Vault): Ec2Region
       cidr: `172.31.${16 * index}.0/20`
     })),
     securityGroupId: id('sg', 'default'),
+    routeTableId: id('rtb', 'main'),
+    internetGatewayId: id('igw', 'default'),
     dhcpOptionsId: id('dopt', 'default'),
     networkAclId: id('acl', 'default'),
     instances: new Map(),

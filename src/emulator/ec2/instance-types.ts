@@ -1,3 +1,5 @@
+import { AwsError } from '../aws-error.ts'
+
 /** What is known of an instance type; sizes that are not listed are refused. */
 export interface InstanceType {
   readonly vcpus: number
@@ -18,6 +20,7 @@ const sizes: Readonly<Record<string, readonly [vcpus: number, memoryMib: number]
 }
 
 const families: Readonly<Record<string, readonly [burstable: boolean, arm: boolean]>> = {
+  m1: [false, false],
   t2: [true, false],
   t3: [true, false],
   t3a: [true, false],
@@ -36,7 +39,20 @@ const families: Readonly<Record<string, readonly [burstable: boolean, arm: boole
 export const instanceTypes: ReadonlyMap<string, InstanceType> = new Map(
   Object.entries(families).flatMap(([family, [burstable, arm]]) =>
     Object.entries(sizes)
-      .filter(([size]) => burstable ? size !== '4xlarge' : size.endsWith('large'))
+      .filter(([size]) => isSize(family, size, burstable))
       .map(([size, [vcpus, memoryMib]]) => [`${family}.${size}`, {
         vcpus, memoryMib, burstable, architecture: arm ? 'arm64' as const : 'x86_64' as const
       }])))
+
+function isSize (family: string, size: string, burstable: boolean): boolean {
+  if (family === 'm1') return size === 'small'
+  return burstable ? size !== '4xlarge' : size.endsWith('large')
+}
+
+/** What a launch that names no type gets. */
+export const defaultInstanceType = 'm1.small'
+
+/** InvalidParameterValue for a type that does not exist here. */
+export function badInstanceType (name: string): AwsError {
+  return new AwsError(400, 'InvalidParameterValue', `Invalid value '${name.slice(0, 64)}' for InstanceType.`)
+}

@@ -1,21 +1,16 @@
+import { AwsError } from '../aws-error.ts'
 import type { Operations } from '../call.ts'
-import { readTexts } from '../http/params.ts'
+import { readTexts, type Params } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
 import { resourceTagKeys } from '../request-context.ts'
 import type { Account } from '../state/world.ts'
 import type { Ec2Region, Instance, InstanceStateName } from './ec2-state.ts'
-import { missing, pageOf, passesFilters, readFilters, requireIds, tagSet, type Ec2Gate, type Facets } from './query.ts'
-import { AwsError } from '../aws-error.ts'
-
-const codes: Readonly<Record<InstanceStateName, number>> = {
-  pending: 0, running: 16, 'shutting-down': 32, terminated: 48, stopping: 64, stopped: 80
-}
+import { instanceFacets, instanceFacetsOf, instanceTree, stateTree } from './instance-view.ts'
+import {
+  absences, given, missing, pageOf, passesFilters, readFilters, requireIds, type Ec2Gate
+} from './query.ts'
 
 const terminatedKeptMs = 3_600_000
-
-export function stateTree (name: InstanceStateName): Tree {
-  return { code: codes[name], name }
-}
 
 /** DescribeInstances, DescribeInstanceStatus, and what stops, starts and ends instances. */
 export function createInstanceOperations (gate: Ec2Gate): Operations {
@@ -25,10 +20,10 @@ export function createInstanceOperations (gate: Ec2Gate): Operations {
       const { params, caller: { account } } = call
       const region = account.ec2.region(call.region)
       forgetTerminated(region, call.nowMs)
-      const wanted = readInstances(region, readTexts(params, 'InstanceId'))
-      const filters = readFilters(params)
+      const wanted = readInstances(region, readPagedIds(params))
+      const filters = readFilters(params, Object.keys(instanceFacets))
       const found = wanted.filter((instance) =>
-        passesFilters(filters, facetsOf(instance, region), region.tags.get(instance.id) ?? new Map()))
+        passesFilters(filters, instanceFacetsOf(instance, region), region.tags.get(instance.id) ?? new Map()))
       const { items, nextToken } = pageOf(params, found)
       return { result: { reservationSet: reservations(items, region, account), nextToken } }
     },
@@ -38,7 +33,7 @@ export function createInstanceOperations (gate: Ec2Gate): Operations {
       const { params, caller: { account } } = call
       const region = account.ec2.region(call.region)
       const all = params.get('IncludeAllInstances') === 'true'
-      const found = readInstances(region, readTexts(params, 'InstanceId'))
+      const found = readInstances(region, readPagedIds(params))
         .filter(({ state }) => all || state === 'running')
       const { items, nextToken } = pageOf(params, found)
       const status = { status: 'ok', details: [{ name: 'reachability', status: 'passed' }] }
@@ -65,6 +60,15 @@ export function createInstanceOperations (gate: Ec2Gate): Operations {
   }
 }
 
+/** The ids of a call that gives either ids or pages. @throws AwsError InvalidParameterCombination. */
+function readPagedIds (params: Params): readonly string[] {
+  const ids = readTexts(params, 'InstanceId')
+  if (ids.length > 0 && given(params, 'MaxResults') !== undefined) {
+    throw new AwsError(400, 'InvalidParameterCombination', 'The parameter instancesSet cannot be used with the parameter maxResults')
+  }
+  return ids
+}
+
 /** The instances with these ids, or all. @throws AwsError InvalidInstanceID.Malformed, InvalidInstanceID.NotFound. */
 export function readInstances (region: Ec2Region, ids: readonly string[]): readonly Instance[] {
   if (ids.length === 0) return [...region.instances.values()]
@@ -73,7 +77,7 @@ export function readInstances (region: Ec2Region, ids: readonly string[]): reado
     throw new AwsError(400, 'InvalidInstanceID.Malformed', `Invalid id: "${malformed.slice(0, 64)}"`)
   }
   const absent = ids.filter((id) => !region.instances.has(id))
-  if (absent.length > 0) throw missing('InvalidInstanceID.NotFound', 'instance', absent)
+  if (absent.length > 0) throw missing(absences.instance, absent)
   return ids.flatMap((id) => region.instances.get(id) ?? [])
 }
 
@@ -139,30 +143,12 @@ function monitoring (gate: Ec2Gate, enabled: boolean): Operations[string] {
   }
 }
 
-function forgetTerminated (region: Ec2Region, nowMs: number): void {
+/** Drops what was terminated an hour ago. */
+export function forgetTerminated (region: Ec2Region, nowMs: number): void {
   for (const { id, terminatedAtMs } of region.instances.values()) {
     if (terminatedAtMs === null || terminatedAtMs + terminatedKeptMs > nowMs) continue
     region.instances.delete(id)
     region.tags.delete(id)
-  }
-}
-
-function facetsOf (instance: Instance, region: Ec2Region): Facets {
-  return {
-    'instance-id': [instance.id],
-    'instance-state-name': [instance.state],
-    'instance-state-code': [String(codes[instance.state])],
-    'instance-type': [instance.instanceType],
-    'image-id': [instance.imageId],
-    'subnet-id': [instance.subnetId],
-    'vpc-id': [region.vpcId],
-    'availability-zone': [instance.zone],
-    'key-name': [instance.keyName],
-    'private-ip-address': [instance.privateIp],
-    'reservation-id': [instance.reservationId],
-    'client-token': [instance.clientToken],
-    'instance.group-id': instance.securityGroupIds,
-    'iam-instance-profile.arn': [instance.profileArn]
   }
 }
 
@@ -173,77 +159,4 @@ function reservations (instances: readonly Instance[], region: Ec2Region, accoun
     groupSet: [],
     instancesSet: members.map((instance) => instanceTree(instance, region, account, instance.state))
   }))
-}
-
-/** An instance as DescribeInstances and RunInstances show it. */
-export function instanceTree (instance: Instance, region: Ec2Region, account: Account, state: InstanceStateName): Tree {
-  const dead = instance.state === 'terminated'
-  const groups = instance.securityGroupIds.map((groupId) => ({ groupId, groupName: 'default' }))
-  return {
-    instanceId: instance.id,
-    imageId: instance.imageId,
-    instanceState: stateTree(state),
-    privateDnsName: dead ? '' : `ip-${instance.privateIp.replaceAll('.', '-')}.ec2.internal`,
-    dnsName: '',
-    reason: dead ? 'User initiated' : '',
-    keyName: instance.keyName ?? undefined,
-    amiLaunchIndex: 0,
-    productCodes: [],
-    instanceType: instance.instanceType,
-    launchTime: new Date(instance.launchedAtMs),
-    placement: { availabilityZone: instance.zone, groupName: '', tenancy: 'default' },
-    monitoring: { state: instance.monitoring ? 'enabled' : 'disabled' },
-    ...dead ? {} : networkTree(instance, region, account, groups),
-    architecture: 'x86_64',
-    rootDeviceType: 'ebs',
-    rootDeviceName: '/dev/xvda',
-    blockDeviceMapping: dead ? [] : [{
-      deviceName: '/dev/xvda',
-      ebs: { volumeId: instance.volumeId, status: 'attached', attachTime: new Date(instance.launchedAtMs), deleteOnTermination: true }
-    }],
-    virtualizationType: 'hvm',
-    clientToken: instance.clientToken ?? '',
-    tagSet: tagSet(region.tags.get(instance.id)),
-    hypervisor: 'xen',
-    iamInstanceProfile: instance.profileArn === null ? undefined : { arn: instance.profileArn, id: 'AIPAEMULATED' },
-    ebsOptimized: instance.ebsOptimized,
-    enaSupport: true,
-    cpuOptions: { coreCount: 1, threadsPerCore: 2 },
-    capacityReservationSpecification: { capacityReservationPreference: 'open' },
-    hibernationOptions: { configured: false },
-    metadataOptions: {
-      state: 'applied', httpTokens: instance.metadataTokens, httpPutResponseHopLimit: instance.metadataHopLimit, httpEndpoint: 'enabled', httpProtocolIpv6: 'disabled', instanceMetadataTags: 'disabled'
-    },
-    enclaveOptions: { enabled: false },
-    maintenanceOptions: { autoRecovery: 'default' },
-    privateDnsNameOptions: { hostnameType: 'ip-name', enableResourceNameDnsARecord: false, enableResourceNameDnsAAAARecord: false },
-    currentInstanceBootMode: 'legacy-bios'
-  }
-}
-
-function networkTree (instance: Instance, region: Ec2Region, account: Account, groupSet: readonly Tree[]): Tree {
-  return {
-    subnetId: instance.subnetId,
-    vpcId: region.vpcId,
-    privateIpAddress: instance.privateIp,
-    sourceDestCheck: instance.sourceDestCheck,
-    groupSet,
-    networkInterfaceSet: [{
-      networkInterfaceId: instance.networkInterfaceId,
-      subnetId: instance.subnetId,
-      vpcId: region.vpcId,
-      description: '',
-      ownerId: account.id,
-      status: 'in-use',
-      privateIpAddress: instance.privateIp,
-      sourceDestCheck: instance.sourceDestCheck,
-      groupSet,
-      attachment: {
-        attachmentId: instance.networkInterfaceId.replace('eni-', 'eni-attach-'), deviceIndex: 0, networkCardIndex: 0, status: 'attached', attachTime: new Date(instance.launchedAtMs), deleteOnTermination: true
-      },
-      privateIpAddressesSet: [{ privateIpAddress: instance.privateIp, primary: true }],
-      ipv6AddressesSet: [],
-      interfaceType: 'interface'
-    }]
-  }
 }

@@ -3,10 +3,13 @@ import type { Call, Operations } from '../call.ts'
 import { readTexts } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
 import type { Ec2Region, Subnet } from './ec2-state.ts'
-import { missing, pageOf, passesFilters, readFilters, tagSet, type Ec2Gate, type Facets } from './query.ts'
+import { dhcpOptions, internetGateway, networkAcl, routeTable } from './routing.ts'
+import {
+  absences, missing, pageOf, passesFilters, readFilters, tagSet, type Absence, type Ec2Gate, type Facets
+} from './query.ts'
 
-/** One kind of thing that can be described. */
-interface Described {
+/** A part of the default network as a Describe call finds and shows it. */
+export interface Described {
   readonly id: string
   readonly facets: Facets
   readonly tree: Tree
@@ -16,36 +19,40 @@ interface Described {
 interface Kind {
   readonly idParameter: string
   readonly set: string
-  readonly notFound: string
-  readonly word: string
+  readonly absence: Absence
   list (region: Ec2Region, accountId: string): readonly Described[]
 }
 
 const kinds: Readonly<Record<string, Kind>> = {
   DescribeVpcs: {
-    idParameter: 'VpcId', set: 'vpcSet', notFound: 'InvalidVpcID.NotFound', word: 'vpc', list: (region, accountId) => [vpc(region, accountId)]
+    idParameter: 'VpcId', set: 'vpcSet', absence: absences.vpc, list: (region, accountId) => [vpc(region, accountId)]
   },
   DescribeSubnets: {
     idParameter: 'SubnetId',
     set: 'subnetSet',
-    notFound: 'InvalidSubnetID.NotFound',
-    word: 'subnet',
+    absence: absences.subnet,
     list: (region, accountId) => region.subnets.map((one) => subnet(one, region, accountId))
   },
   DescribeSecurityGroups: {
-    idParameter: 'GroupId', set: 'securityGroupInfo', notFound: 'InvalidGroup.NotFound', word: 'security group', list: (region, accountId) => [securityGroup(region, accountId)]
+    idParameter: 'GroupId', set: 'securityGroupInfo', absence: absences.securityGroup, list: (region, accountId) => [securityGroup(region, accountId)]
   },
   DescribeAvailabilityZones: {
-    idParameter: 'ZoneName', set: 'availabilityZoneInfo', notFound: 'InvalidParameterValue', word: 'zone', list: (region) => region.subnets.map((one) => zone(one, region))
+    idParameter: 'ZoneName', set: 'availabilityZoneInfo', absence: absences.zone, list: (region) => region.subnets.map((one) => zone(one, region))
   },
   DescribeRouteTables: {
-    idParameter: 'RouteTableId', set: 'routeTableSet', notFound: 'InvalidRouteTableID.NotFound', word: 'routeTable', list: () => []
+    idParameter: 'RouteTableId', set: 'routeTableSet', absence: absences.routeTable, list: (region, accountId) => [routeTable(region, accountId)]
   },
   DescribeInternetGateways: {
-    idParameter: 'InternetGatewayId', set: 'internetGatewaySet', notFound: 'InvalidInternetGatewayID.NotFound', word: 'internetGateway', list: () => []
+    idParameter: 'InternetGatewayId', set: 'internetGatewaySet', absence: absences.internetGateway, list: (region, accountId) => [internetGateway(region, accountId)]
+  },
+  DescribeNetworkAcls: {
+    idParameter: 'NetworkAclId', set: 'networkAclSet', absence: absences.networkAcl, list: (region, accountId) => [networkAcl(region, accountId)]
+  },
+  DescribeDhcpOptions: {
+    idParameter: 'DhcpOptionsId', set: 'dhcpOptionsSet', absence: absences.dhcpOptions, list: (region, accountId) => [dhcpOptions(region, accountId)]
   },
   DescribeKeyPairs: {
-    idParameter: 'KeyName', set: 'keySet', notFound: 'InvalidKeyPair.NotFound', word: 'key pair', list: () => []
+    idParameter: 'KeyName', set: 'keySet', absence: absences.keyPair, list: () => []
   }
 }
 
@@ -59,7 +66,7 @@ export function createNetworkOperations (gate: Ec2Gate): Operations {
       gate.authorize(call)
       const region = call.caller.account.ec2.region(call.region)
       const id = call.params.get('VpcId') ?? ''
-      if (id !== region.vpcId) throw missing('InvalidVpcID.NotFound', 'vpc', [id])
+      if (id !== region.vpcId) throw missing(absences.vpc, [id])
       const name = call.params.get('Attribute') ?? ''
       if (!['enableDnsSupport', 'enableDnsHostnames', 'enableNetworkAddressUsageMetrics'].includes(name)) {
         throw new AwsError(400, 'InvalidParameterValue', `Value (${name.slice(0, 64)}) for parameter attribute is invalid. Unknown attribute.`)
@@ -92,7 +99,7 @@ function describe (call: Call, kind: Kind, gate: Ec2Gate) {
   const ids = readTexts(params, kind.idParameter)
   const all = kind.list(region, account.id)
   const absent = ids.filter((id) => !all.some((one) => one.id === id))
-  if (absent.length > 0) throw missing(kind.notFound, kind.word, absent)
+  if (absent.length > 0) throw missing(kind.absence, absent)
   const filters = readFilters(params)
   const found = all.filter(({ id, facets }) =>
     (ids.length === 0 || ids.includes(id)) && passesFilters(filters, facets, region.tags.get(id) ?? new Map()))
@@ -109,7 +116,7 @@ function vpc (region: Ec2Region, accountId: string): Described {
   return {
     id: vpcId,
     facets: {
-      'vpc-id': [vpcId], cidr: [vpcCidr], 'cidr-block': [vpcCidr], state: ['available'], isDefault: ['true'], 'is-default': ['true'], 'owner-id': [accountId], 'dhcp-options-id': [dhcpOptionsId]
+      'vpc-id': [vpcId], cidr: [vpcCidr], 'cidr-block': [vpcCidr], state: ['available'], isDefault: ['true'], 'is-default': ['true'], 'owner-id': [accountId], 'dhcp-options-id': [dhcpOptionsId], dhcpOptionsId: [dhcpOptionsId], 'cidr-block-association.cidr-block': [vpcCidr]
     },
     tree: {
       vpcId,
@@ -132,7 +139,7 @@ function subnet (
   return {
     id,
     facets: {
-      'subnet-id': [id], 'vpc-id': [vpcId], 'availability-zone': [name], 'availability-zone-id': [zoneId], 'cidr-block': [cidr], cidr: [cidr], state: ['available'], 'default-for-az': ['true'], defaultForAz: ['true'], 'owner-id': [accountId]
+      'subnet-id': [id], 'vpc-id': [vpcId], 'availability-zone': [name], availabilityZone: [name], 'availability-zone-id': [zoneId], availabilityZoneId: [zoneId], 'cidr-block': [cidr], cidr: [cidr], cidrBlock: [cidr], 'subnet-arn': [`arn:aws:ec2:${region}:${accountId}:subnet/${id}`], state: ['available'], 'default-for-az': ['true'], defaultForAz: ['true'], 'owner-id': [accountId]
     },
     tree: {
       subnetId: id,

@@ -1,3 +1,4 @@
+import { sealAuthorizationMessage } from '../authorization-message.ts'
 import { AwsError } from '../aws-error.ts'
 import type { Call } from '../call.ts'
 import { readList, readTexts, type Params } from '../http/params.ts'
@@ -39,20 +40,19 @@ export function createEc2Gate (
       const target = resource === undefined ? '' : ` on resource: ${resource}`
       const message = `You are not authorized to perform this operation. User: ${call.caller.arn} is not authorized to perform: ${action}${target} ${reasonOf(decision, action)}`
       if (resource === undefined) throw new AwsError(403, 'UnauthorizedOperation', message)
-      const account = JSON.stringify({
+      const sealed = sealAuthorizationMessage(call.caller.account.id, {
         allowed: false,
         explicitDeny: decision.explicitDenyBy !== null,
         matchedStatements: { items: [] },
         failures: { items: [] },
         context: {
-          principal: { id: call.caller.userId, arn: call.caller.arn },
+          principal: { id: call.caller.userId, name: call.caller.user?.name, arn: call.caller.arn },
           action,
           resource,
           conditions: { items: Object.entries(keys).map(([key, values]) =>
             ({ key, values: { items: values.map((value) => ({ value })) } })) }
         }
-      })
-      const sealed = vault.seal('message', Buffer.from(account), random.bytes(12)).toString('base64url')
+      }, { vault, random })
       throw new AwsError(403, 'UnauthorizedOperation', `${message}. Encoded authorization failure message: ${sealed}`)
     }
   }
@@ -98,10 +98,19 @@ export interface Filter {
   readonly values: readonly string[]
 }
 
-export function readFilters (params: Params): readonly Filter[] {
-  return readList(params, 'Filter').map((element) => ({
+/** Reads `Filter.N`. @throws AwsError InvalidParameterValue for one that is neither a tag's nor `known`. */
+export function readFilters (params: Params, known: readonly string[] | null = null): readonly Filter[] {
+  const filters = readList(params, 'Filter').map((element) => ({
     name: element.get('.Name') ?? '', values: readTexts(element, '.Value')
   }))
+  const unknown = filters.find(({ name }) =>
+    known !== null && !name.startsWith('tag:') && name !== 'tag-key' && !known.includes(name))
+  if (unknown !== undefined) throw unknownFilter(unknown.name)
+  return filters
+}
+
+function unknownFilter (name: string): AwsError {
+  return new AwsError(400, 'InvalidParameterValue', `The filter '${name.slice(0, 64)}' is invalid`)
 }
 
 /** What a resource has under each filter name; tags are `tag:Name`. */
@@ -116,9 +125,7 @@ export function passesFilters (filters: readonly Filter[], facets: Facets, tags:
   return filters.every(({ name, values }) => {
     if (name.startsWith('tag:')) return matchesAny(tags.get(name.slice(4)) ?? null, values)
     if (name === 'tag-key') return [...tags.keys()].some((key) => matchesAny(key, values))
-    if (!Object.hasOwn(facets, name)) {
-      throw new AwsError(400, 'InvalidParameterValue', `The filter '${name.slice(0, 64)}' is invalid`)
-    }
+    if (!Object.hasOwn(facets, name)) throw unknownFilter(name)
     return facets[name]?.some((value) => matchesAny(value, values)) ?? false
   })
 }
@@ -142,18 +149,26 @@ function matchesWildcard (pattern: string, text: string): boolean {
   return row.at(-1) === true
 }
 
-/** One page: MaxResults from NextToken on. */
+const resultsMin = 5
+const resultsMax = 1000
+
+/**
+ * One page: MaxResults (5 to 1,000) from NextToken on.
+ *
+ * @throws AwsError InvalidParameterValue, InvalidNextToken.
+ */
 export function pageOf<T> (
   params: Params, items: readonly T[]
 ): { readonly items: readonly T[], readonly nextToken: string | undefined } {
-  const max = params.get('MaxResults')
-  const token = params.get('NextToken')
+  const max = given(params, 'MaxResults')
+  const token = given(params, 'NextToken')
   const start = token === undefined ? 0 : Number(/^after-(\d{1,9})$/.exec(Buffer.from(token, 'base64url').toString())?.[1] ?? Number.NaN)
   if (Number.isNaN(start)) throw new AwsError(400, 'InvalidNextToken', 'The provided NextToken is not valid')
-  if (max !== undefined && !/^\d{1,6}$/.test(max)) {
-    throw new AwsError(400, 'InvalidParameterValue', `Value ( ${max.slice(0, 64)} ) for parameter maxResults is invalid.`)
+  if (max !== undefined && !(/^\d{1,6}$/.test(max) && Number(max) >= resultsMin && Number(max) <= resultsMax)) {
+    const bound = Number(max) > resultsMax ? `less than ${resultsMax}` : `greater than ${resultsMin}`
+    throw new AwsError(400, 'InvalidParameterValue', `Value ( ${max.slice(0, 64)} ) for parameter maxResults is invalid. Expecting a value ${bound}.`)
   }
-  const end = start + (max === undefined ? items.length : Math.max(1, Number(max)))
+  const end = start + (max === undefined ? items.length : Number(max))
   return {
     items: items.slice(start, end),
     nextToken: end < items.length ? Buffer.from(`after-${end}`).toString('base64url') : undefined
@@ -164,9 +179,30 @@ export function tagSet (tags: ReadonlyMap<string, string> | undefined): readonly
   return [...tags ?? []].map(([key, value]) => ({ key, value }))
 }
 
-/** @throws AwsError with the code EC2 has for this kind of id. */
-export function missing (code: string, kind: string, ids: readonly string[]): AwsError {
+/** What EC2 says of ids that do not exist: its code, and its name for such an id. */
+export interface Absence {
+  readonly code: string
+  readonly word: string
+}
+
+export const absences = {
+  instance: { code: 'InvalidInstanceID.NotFound', word: 'instance ID' },
+  volume: { code: 'InvalidVolume.NotFound', word: 'volume' },
+  networkInterface: { code: 'InvalidNetworkInterfaceID.NotFound', word: 'networkInterface ID' },
+  vpc: { code: 'InvalidVpcID.NotFound', word: 'vpc ID' },
+  subnet: { code: 'InvalidSubnetID.NotFound', word: 'subnet ID' },
+  securityGroup: { code: 'InvalidGroup.NotFound', word: 'security group' },
+  routeTable: { code: 'InvalidRouteTableID.NotFound', word: 'routeTable ID' },
+  networkAcl: { code: 'InvalidNetworkAclID.NotFound', word: 'networkAcl ID' },
+  internetGateway: { code: 'InvalidInternetGatewayID.NotFound', word: 'internetGateway ID' },
+  dhcpOptions: { code: 'InvalidDhcpOptionID.NotFound', word: 'dhcpOption ID' },
+  keyPair: { code: 'InvalidKeyPair.NotFound', word: 'key pair' },
+  zone: { code: 'InvalidParameterValue', word: 'availability zone' }
+} as const satisfies Readonly<Record<string, Absence>>
+
+/** @throws AwsError in EC2's words for ids of this kind. */
+export function missing ({ code, word }: Absence, ids: readonly string[]): AwsError {
   return new AwsError(400, code, ids.length === 1
-    ? `The ${kind} ID '${ids.join()}' does not exist`
-    : `The ${kind} IDs '${ids.join(', ')}' do not exist`)
+    ? `The ${word} '${ids.join()}' does not exist`
+    : `The ${word}s '${ids.join(', ')}' do not exist`)
 }

@@ -1,26 +1,18 @@
+import { hash } from 'node:crypto'
 import { AwsError } from '../aws-error.ts'
 import type { Call, Operation } from '../call.ts'
-import { readList, readTexts, type Params } from '../http/params.ts'
+import type { Params } from '../http/params.ts'
 import { reasonOf, type Judge } from '../judge.ts'
 import { requestTagKeys } from '../request-context.ts'
 import { ec2Id } from '../state/identifiers.ts'
 import type { RandomSource } from '../state/random.ts'
-import type { Ec2Region, Instance, Subnet } from './ec2-state.ts'
+import type { Ec2Region, Instance } from './ec2-state.ts'
 import { instanceTypes } from './instance-types.ts'
-import { instanceTree } from './instances.ts'
-import { given, missing, readEc2Tags, type Ec2Gate } from './query.ts'
+import { instanceTree } from './instance-view.ts'
+import { forgetTerminated } from './instances.ts'
+import { instanceLimit, readLaunch, type Launch } from './launch.ts'
+import { given, type Ec2Gate } from './query.ts'
 
-interface Launch {
-  readonly imageId: string
-  readonly instanceType: string
-  readonly count: number
-  readonly subnet: Subnet
-  readonly securityGroupIds: readonly string[]
-  readonly profileArn: string | null
-  readonly tagsByType: ReadonlyMap<string, readonly (readonly [string, string])[]>
-}
-
-const instancesMax = 20
 const instancesKeptMax = 5000
 
 /** RunInstances: makes records. Every resource that a launch touches needs a right of its own. */
@@ -34,10 +26,8 @@ export function createRunInstances (
     authorize(call, launch, region, gate)
     if (launch.profileArn !== null) checkPassRole(call, launch.profileArn, judge)
     gate.endDryRun(call)
-    const clientToken = given(params, 'ClientToken') ?? null
-    const before = clientToken === null
-      ? []
-      : [...region.instances.values()].filter((instance) => instance.clientToken === clientToken)
+    forgetTerminated(region, call.nowMs)
+    const before = findEarlier(params, region)
     const made = before.length > 0 ? before : create(call, launch, region, random)
     return {
       result: {
@@ -51,14 +41,29 @@ export function createRunInstances (
   }
 }
 
-function create (call: Call, launch: Launch, region: Ec2Region, random: RandomSource): readonly Instance[] {
-  if (region.instances.size + launch.count > instancesKeptMax) {
-    throw new AwsError(400, 'InstanceLimitExceeded', 'You have requested more instances than your current instance limit allows.')
+/** What an earlier request with the same client token made. @throws AwsError IdempotentParameterMismatch. */
+function findEarlier (params: Params, region: Ec2Region): readonly Instance[] {
+  const clientToken = given(params, 'ClientToken')
+  if (clientToken === undefined) return []
+  const found = [...region.instances.values()].filter((instance) => instance.clientToken === clientToken)
+  const same = launchHash(params)
+  if (found.some((instance) => instance.launchHash !== same)) {
+    throw new AwsError(400, 'IdempotentParameterMismatch', 'Arguments on this idempotent request are inconsistent with arguments used in previous request(s).')
   }
+  return found
+}
+
+function launchHash (params: Params): string {
+  return hash('sha256', JSON.stringify([...params].toSorted(([a], [b]) => a < b ? -1 : 1)))
+}
+
+function create (call: Call, launch: Launch, region: Ec2Region, random: RandomSource): readonly Instance[] {
+  if (region.instances.size + launch.count > instancesKeptMax) throw instanceLimit()
   const { params } = call
   const reservationId = ec2Id('r', random.bytes(8))
   const burstable = instanceTypes.get(launch.instanceType)?.burstable === true
   const defaultCredits = launch.instanceType.startsWith('t2.') ? 'standard' : 'unlimited'
+  const madeBy = launchHash(params)
   return Array.from({ length: launch.count }, () => {
     const instance: Instance = {
       id: ec2Id('i', random.bytes(8)),
@@ -75,9 +80,11 @@ function create (call: Call, launch: Launch, region: Ec2Region, random: RandomSo
       securityGroupIds: launch.securityGroupIds,
       profileArn: launch.profileArn,
       volumeId: ec2Id('vol', random.bytes(8)),
+      rootVolume: launch.rootVolume,
       networkInterfaceId: ec2Id('eni', random.bytes(8)),
       userData: given(params, 'UserData') ?? '',
       clientToken: given(params, 'ClientToken') ?? null,
+      launchHash: madeBy,
       shutdownBehavior: given(params, 'InstanceInitiatedShutdownBehavior') ?? 'stop',
       disableApiTermination: given(params, 'DisableApiTermination') === 'true',
       disableApiStop: given(params, 'DisableApiStop') === 'true',
@@ -95,68 +102,6 @@ function create (call: Call, launch: Launch, region: Ec2Region, random: RandomSo
     }
     return instance
   })
-}
-
-function readLaunch ({ params, caller: { account } }: Call, region: Ec2Region): Launch {
-  const imageId = given(params, 'ImageId')
-  if (imageId === undefined) throw new AwsError(400, 'MissingParameter', 'The request must contain the parameter ImageId')
-  if (!/^ami-(?:[0-9a-f]{8}|[0-9a-f]{17})$/.test(imageId)) {
-    throw new AwsError(400, 'InvalidAMIID.Malformed', `Invalid id: "${imageId.slice(0, 64)}"`)
-  }
-  const instanceType = given(params, 'InstanceType') ?? 'm5.large'
-  if (!instanceTypes.has(instanceType)) {
-    throw new AwsError(400, 'InvalidParameterValue', `Invalid value '${instanceType.slice(0, 64)}' for InstanceType.`)
-  }
-  const count = Number(given(params, 'MaxCount') ?? given(params, 'MinCount') ?? 1)
-  if (!Number.isInteger(count) || count < 1 || count > instancesMax) {
-    throw new AwsError(400, 'InvalidParameterValue', `Value (${given(params, 'MaxCount')?.slice(0, 16)}) for parameter maxCount is invalid. 1 to ${instancesMax} are allowed.`)
-  }
-  return {
-    imageId,
-    instanceType,
-    count,
-    subnet: readSubnet(params, region),
-    securityGroupIds: readSecurityGroups(params, region),
-    profileArn: readProfileArn(params, account),
-    tagsByType: readTagSpecifications(params)
-  }
-}
-
-function readSubnet (params: Params, region: Ec2Region): Subnet {
-  const id = given(params, 'SubnetId') ?? given(params, 'NetworkInterface.1.SubnetId')
-  const zone = given(params, 'Placement.AvailabilityZone')
-  const found = region.subnets.find((subnet) =>
-    id === undefined ? zone === undefined || subnet.zone === zone : subnet.id === id)
-  if (found !== undefined) return found
-  if (id === undefined) throw new AwsError(400, 'InvalidParameterValue', `Invalid availability zone: [${zone?.slice(0, 64)}]`)
-  throw missing('InvalidSubnetID.NotFound', 'subnet', [id])
-}
-
-function readSecurityGroups (params: Params, region: Ec2Region): readonly string[] {
-  const ids = [...readTexts(params, 'SecurityGroupId'), ...readTexts(params, 'NetworkInterface.1.SecurityGroupId')]
-    .filter((id) => id !== '')
-  const absent = ids.filter((id) => id !== region.securityGroupId)
-  if (absent.length > 0) throw missing('InvalidGroup.NotFound', 'security group', absent)
-  return [region.securityGroupId]
-}
-
-function readProfileArn (params: Params, account: Call['caller']['account']): string | null {
-  const arn = given(params, 'IamInstanceProfile.Arn')
-  const name = given(params, 'IamInstanceProfile.Name') ?? arn?.slice(arn.lastIndexOf('/') + 1)
-  if (name === undefined) return null
-  const profile = account.instanceProfiles.find(name)
-  if (profile === null || (arn !== undefined && profile.arn !== arn)) {
-    throw new AwsError(400, 'InvalidParameterValue', `Value (${name.slice(0, 128)}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name`)
-  }
-  return profile.arn
-}
-
-/** Tags of `TagSpecification.N` by resource type. */
-export function readTagSpecifications (params: Params): ReadonlyMap<string, readonly (readonly [string, string])[]> {
-  return new Map(readList(params, 'TagSpecification').map((element) => [
-    element.get('.ResourceType') ?? '',
-    readEc2Tags(element, '.Tag')
-  ]))
 }
 
 function authorize (call: Call, launch: Launch, region: Ec2Region, gate: Ec2Gate): void {

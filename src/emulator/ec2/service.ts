@@ -6,12 +6,14 @@ import { translated, type Service } from '../service.ts'
 import type { RandomSource } from '../state/random.ts'
 import type { Vault } from '../state/vault.ts'
 import { createAttributeOperations } from './attributes.ts'
+import { createDescribeImages } from './images.ts'
 import { createInstanceOperations } from './instances.ts'
 import { createNetworkOperations } from './network.ts'
 import { createEc2Gate } from './query.ts'
 import { createDescribeRegions } from './regions.ts'
 import { createRunInstances } from './run-instances.ts'
 import { createTagOperations } from './tags.ts'
+import { createVolumeOperations } from './volumes.ts'
 
 const namespace = 'http://ec2.amazonaws.com/doc/2016-11-15/'
 const style = { item: 'item', milliseconds: true }
@@ -28,6 +30,8 @@ export function createEc2 (parts: { judge: Judge, vault: Vault, random: RandomSo
     RunInstances: createRunInstances({ ...parts, gate }),
     ...createInstanceOperations(gate),
     ...createAttributeOperations(gate),
+    ...createVolumeOperations(gate),
+    DescribeImages: createDescribeImages(gate),
     ...createTagOperations(gate)
   }
   return {
@@ -36,6 +40,8 @@ export function createEc2 (parts: { judge: Judge, vault: Vault, random: RandomSo
     eventSource: 'ec2.amazonaws.com',
     operations,
     actionOf: (_request, params) => params.get('Action') ?? '',
+    unknownAction: (action) =>
+      new AwsError(400, 'InvalidAction', `The action ${action.slice(0, 128)} is not valid for this web service.`),
     throttled: new AwsError(503, 'RequestLimitExceeded', 'Request limit exceeded.'),
     renderResult: (action, result, requestId) => xml(200,
       `<${action}Response xmlns="${namespace}"><requestId>${requestId}</requestId>${renderXml(result, style)}</${action}Response>`),

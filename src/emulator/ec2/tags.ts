@@ -3,11 +3,22 @@ import type { Call, Operations } from '../call.ts'
 import { readList } from '../http/params.ts'
 import { requestTagKeys, resourceTagKeys } from '../request-context.ts'
 import type { Ec2Region } from './ec2-state.ts'
-import { missing, pageOf, passesFilters, readEc2Tags, readFilters, requireIds, type Ec2Gate } from './query.ts'
+import { absences, missing, pageOf, passesFilters, readEc2Tags, readFilters, requireIds, type Absence, type Ec2Gate } from './query.ts'
 
-const types: Readonly<Record<string, string>> = {
-  i: 'instance', vol: 'volume', eni: 'network-interface', vpc: 'vpc', subnet: 'subnet', sg: 'security-group'
+interface Taggable {
+  readonly type: string
+  readonly absence: Absence
 }
+
+/** What can have tags here, by the prefix of its id. */
+const taggable: ReadonlyMap<string, Taggable> = new Map([
+  ['i', { type: 'instance', absence: absences.instance }],
+  ['vol', { type: 'volume', absence: absences.volume }],
+  ['eni', { type: 'network-interface', absence: absences.networkInterface }],
+  ['vpc', { type: 'vpc', absence: absences.vpc }],
+  ['subnet', { type: 'subnet', absence: absences.subnet }],
+  ['sg', { type: 'security-group', absence: absences.securityGroup }]
+])
 
 const tagsMax = 50
 
@@ -17,12 +28,12 @@ export function createTagOperations (gate: Ec2Gate): Operations {
     CreateTags (call) {
       const region = call.caller.account.ec2.region(call.region)
       const tags = readEc2Tags(call.params, 'Tag')
+      if (tags.length === 0) throw new AwsError(400, 'MissingParameter', 'The request must contain the parameter Tag')
       const ids = authorizeEach(call, gate, region, tags)
-      for (const id of ids) {
-        const merged = new Map([...region.tags.get(id) ?? [], ...tags])
-        if (merged.size > tagsMax) throw new AwsError(400, 'TagLimitExceeded', `The maximum number of tags for '${id}' is ${tagsMax}.`)
-        region.tags.set(id, merged)
-      }
+      const merged = ids.map((id) => [id, new Map([...region.tags.get(id) ?? [], ...tags])] as const)
+      const full = merged.find(([, all]) => all.size > tagsMax)
+      if (full !== undefined) throw new AwsError(400, 'TagLimitExceeded', `The maximum number of tags for '${full[0]}' is ${tagsMax}.`)
+      for (const [id, all] of merged) region.tags.set(id, all)
       return { result: { return: true } }
     },
 
@@ -62,13 +73,19 @@ function authorizeEach (
     })
   }
   gate.endDryRun(call)
-  const absent = ids.filter((id) => !exists(id, region))
-  if (absent.length > 0) throw missing('InvalidID', 'resource', absent)
-  return ids
+  const absent = ids.find((id) => !exists(id, region))
+  if (absent === undefined) return ids
+  const absence = findTaggable(absent)?.absence
+  if (absence === undefined) throw new AwsError(400, 'InvalidID', `The ID '${absent.slice(0, 64)}' is not valid`)
+  throw missing(absence, [absent])
+}
+
+function findTaggable (id: string): Taggable | undefined {
+  return taggable.get(id.slice(0, Math.max(0, id.indexOf('-'))))
 }
 
 function typeOf (id: string): string {
-  return types[id.slice(0, id.indexOf('-'))] ?? 'unknown'
+  return findTaggable(id)?.type ?? 'unknown'
 }
 
 function exists (id: string, region: Ec2Region): boolean {
