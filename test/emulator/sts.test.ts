@@ -45,6 +45,7 @@ const seed = {
     },
     {
       id: away,
+      users: [{ name: 'stranger', accessKeys: [{}], policies: { all: allowAll } }],
       policies: [
         { name: 'small', document: policy({ Effect: 'Allow', Action: 'ec2:Describe*', Resource: '*' }) },
         { name: 'long', document: policy({ Effect: 'Allow', Action: Array.from({ length: 90 }, (_, n) => `ec2:DescribeSomething${n}`), Resource: '*' }) }
@@ -265,22 +266,30 @@ t.test('the codes of a second factor are those of RFC 6238 appendix B', async (t
 })
 
 t.test('GetAccessKeyInfo and DecodeAuthorizationMessage', async (t) => {
-  const { client, ec2, keysOf } = await start(t)
+  const { client, ec2, sts, keysOf } = await start(t)
   const { Credentials: credentials } = await assume(client, arn('Open'), { Policy: JSON.stringify(assumeOnly) })
   t.match(await client.send(new GetAccessKeyInfoCommand({ AccessKeyId: credentials?.AccessKeyId })), { Account: away })
   t.match(await client.send(new GetAccessKeyInfoCommand({ AccessKeyId: keysOf('caller').accessKeyId })), { Account: home })
   const refused = await ec2(keysIn(credentials), 'TerminateInstances', { 'InstanceId.1': 'i-0123456789abcdef0' })
   const encoded = /Encoded authorization failure message: ([\w-]+)$/.exec(refused.message ?? '')?.[1]
-  const decode = (EncodedMessage?: string) => client.send(new DecodeAuthorizationMessageCommand({ EncodedMessage }))
-  const { DecodedMessage: decoded } = await decode(encoded)
+  const { Credentials: full } = await assume(client, arn('Open'))
+  const decode = (EncodedMessage: string | undefined, by: STSClient) =>
+    by.send(new DecodeAuthorizationMessageCommand({ EncodedMessage }))
+  const { DecodedMessage: decoded } = await decode(encoded, sts(keysIn(full)))
   t.match(JSON.parse(decoded ?? ''), { allowed: false, explicitDeny: false, context: { action: 'ec2:TerminateInstances', resource: `arn:aws:ec2:us-east-1:${away}:instance/i-0123456789abcdef0` } })
-  await t.rejects(decode('made-up'), refusal('InvalidAuthorizationMessageException', 400, /./))
+  await t.rejects(decode('made-up', client), refusal('InvalidAuthorizationMessageException', 400, /./))
+  await t.rejects(decode(encoded, client), refusal('InvalidAuthorizationMessageException', 400, 'Message is not valid'),
+    'another account cannot read it')
 })
 
 t.test('regions: STS switched off, and regions nobody opted into', async (t) => {
   const { sts, keysOf } = await start(t)
   await t.rejects(assume(sts(keysOf('caller'), 'eu-west-3'), arn('Open')), refusal('RegionDisabledException', 403,
     `STS is not activated in this region for account:${away}. Your account administrator can activate STS in this region using the IAM Console.`))
+  const inactive = sts(keysOf('stranger'), 'eu-west-3')
+  await t.rejects(inactive.send(new GetSessionTokenCommand({})), refusal('RegionDisabledException', 403, `STS is not activated in this region for account:${away}`))
+  await t.rejects(inactive.send(new GetFederationTokenCommand({ Name: 'bob' })), refusal('RegionDisabledException', 403, /./))
+  t.match(await inactive.send(new GetCallerIdentityCommand({})), { Account: away }, 'which says nothing of the region')
   await t.rejects(assume(sts(keysOf('caller'), 'ap-east-1'), arn('Open')), refusal('InvalidClientTokenId', 403, /invalid/))
 })
 

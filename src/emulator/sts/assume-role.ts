@@ -5,7 +5,7 @@ import type { Judge, TrustTarget } from '../judge.ts'
 import { requestTagKeys, resourceTagKeys, type ExtraKeys } from '../request-context.ts'
 import { isEnabled } from '../state/regions.ts'
 import type { IssuedSession, Sessions } from '../state/sessions.ts'
-import type { World } from '../state/world.ts'
+import type { Account, World } from '../state/world.ts'
 import { createProblems } from '../validation.ts'
 import { readMfaClaim, type MfaChecker } from './mfa.ts'
 import { chainedSecondsMax, rules } from './rules.ts'
@@ -101,11 +101,15 @@ export function findTarget (world: World, roleArn: string, region: string): Trus
   if (match === null) throw invalid(`${roleArn} is invalid`)
   const account = world.account(match[1] ?? '')
   if (account === null) return { arn: roleArn, account, role: null }
-  if (account.stsDisabledRegions.has(region) || !isEnabled(region, account.optedInRegions)) {
-    throw new AwsError(403, 'RegionDisabledException', `STS is not activated in this region for account:${account.id}. Your account administrator can activate STS in this region using the IAM Console.`)
-  }
+  requireActiveSts(account, region)
   const role = account.roles.findFrom(region, match[2] ?? '')
   return { arn: roleArn, account, role: role?.arn === roleArn ? role : null }
+}
+
+/** @throws AwsError RegionDisabledException when an account has STS switched off in a region. */
+export function requireActiveSts (account: Account, region: string): void {
+  if (!account.stsDisabledRegions.has(region) && isEnabled(region, account.optedInRegions)) return
+  throw new AwsError(403, 'RegionDisabledException', `STS is not activated in this region for account:${account.id}. Your account administrator can activate STS in this region using the IAM Console.`)
 }
 
 function authorize (

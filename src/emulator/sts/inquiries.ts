@@ -1,3 +1,4 @@
+import { openAuthorizationMessage } from '../authorization-message.ts'
 import { AwsError, invalid } from '../aws-error.ts'
 import type { Operation } from '../call.ts'
 import type { Judge } from '../judge.ts'
@@ -24,17 +25,17 @@ export function createGetAccessKeyInfo (world: World): Operation {
   }
 }
 
-/** DecodeAuthorizationMessage: opens what EC2 put into its refusals. */
+/** DecodeAuthorizationMessage: opens what EC2 put into its refusals, for the account that was refused. */
 export function createDecodeAuthorizationMessage (judge: Judge, vault: Vault): Operation {
   return (call) => {
     const problems = createProblems()
     const encoded = problems.required(call.params, 'EncodedMessage', rules.encodedMessage)
     problems.throwIfAny()
     judge.authorize(call, 'sts:DecodeAuthorizationMessage', '*')
-    const plain = vault.open('message', Buffer.from(encoded, 'base64url'))
-    if (plain === null) {
+    const decoded = openAuthorizationMessage(call.caller.account.id, encoded, vault)
+    if (decoded === null) {
       throw new AwsError(400, 'InvalidAuthorizationMessageException', 'Message is not valid')
     }
-    return { result: { DecodedMessage: plain.toString() } }
+    return { result: { DecodedMessage: decoded } }
   }
 }

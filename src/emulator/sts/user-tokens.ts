@@ -2,7 +2,7 @@ import { denied } from '../aws-error.ts'
 import type { Call, Operation } from '../call.ts'
 import { requestTagKeys, type ExtraKeys } from '../request-context.ts'
 import { createProblems } from '../validation.ts'
-import { credentialsTree, issuedElements, sizeTree, wholeSeconds, type StsParts } from './assume-role.ts'
+import { credentialsTree, issuedElements, requireActiveSts, sizeTree, wholeSeconds, type StsParts } from './assume-role.ts'
 import { readMfaClaim } from './mfa.ts'
 import { rules } from './rules.ts'
 import { checkPolicyArns, checkSessionContent, readSessionContent } from './session-content.ts'
@@ -92,8 +92,10 @@ export function createGetSessionToken ({ sessions, mfa }: StsParts): Operation {
   }
 }
 
-function requireLongTerm ({ action, caller }: Call): void {
+/** Long-term keys, of an account that uses STS in this region. */
+function requireLongTerm ({ action, caller, region }: Call): void {
   if (caller.session !== null) throw denied(`Cannot call ${action} with session credentials`)
+  requireActiveSts(caller.account, region)
 }
 
 /** The root's sessions last an hour at most, whatever was asked for. */
