@@ -235,3 +235,93 @@ t.test('instance profiles carry a role to EC2 only for those who may pass it', a
   t.match(await ec2(keysOf('nobody'), 'RunInstances', launch), { status: 403, message: /iam:PassRole on resource: arn:aws:iam::111122223333:role\/Node/ })
   t.match((await ec2(admin, 'RunInstances', launch)).text, 'instance-profile/node')
 })
+
+t.test('what is made with tags needs the right to tag', async (t) => {
+  const { must, iam, keysOf } = await start(t)
+  await must('PutUserPolicy', { UserName: 'nobody', PolicyName: 'make', PolicyDocument: text(policy({ Effect: 'Allow', Action: 'iam:Create*', Resource: '*' })) })
+  const tags = { 'Tags.member.1.Key': 'team', 'Tags.member.1.Value': 'a' }
+  const made: [string, string, Record<string, string>][] = [
+    ['CreateUser', 'iam:TagUser', { UserName: 'frank' }],
+    ['CreateRole', 'iam:TagRole', { RoleName: 'Tagged', AssumeRolePolicyDocument: trustHome }],
+    ['CreatePolicy', 'iam:TagPolicy', { PolicyName: 'tagged', PolicyDocument: describeVpcs }],
+    ['CreateInstanceProfile', 'iam:TagInstanceProfile', { InstanceProfileName: 'tagged' }],
+    ['CreateOpenIDConnectProvider', 'iam:TagOpenIDConnectProvider', { Url: 'https://issuer.example' }]
+  ]
+  for (const [action, right, params] of made) {
+    t.match(await iam(keysOf('nobody'), action, { ...params, ...tags }), { status: 403, message: new RegExp(`perform: ${right} on`) })
+    t.equal((await iam(keysOf('nobody'), action, params)).status, 200, `${action} without tags`)
+  }
+})
+
+t.test('policies, instance profiles and providers keep their tags', async (t) => {
+  const { must, call } = await start(t)
+  await must('CreatePolicy', { PolicyName: 'p', PolicyDocument: describeVpcs })
+  await must('CreateInstanceProfile', { InstanceProfileName: 'ip' })
+  await must('CreateOpenIDConnectProvider', { Url: 'https://issuer.example' })
+  const tags = { 'Tags.member.1.Key': 'team', 'Tags.member.1.Value': 'a' }
+  const tagged: [string, Record<string, string>][] = [
+    ['Policy', { PolicyArn: `arn:aws:iam::${home}:policy/p` }],
+    ['InstanceProfile', { InstanceProfileName: 'ip' }],
+    ['OpenIDConnectProvider', { OpenIDConnectProviderArn: `arn:aws:iam::${home}:oidc-provider/issuer.example` }]
+  ]
+  for (const [word, id] of tagged) {
+    await must(`Tag${word}`, { ...id, ...tags })
+    t.match((await must(`List${word}Tags`, id)).text, '<Key>team</Key><Value>a</Value>')
+    t.match((await must(`Get${word}`, id)).text, '<Key>team</Key><Value>a</Value>')
+    await must(`Untag${word}`, { ...id, 'TagKeys.member.1': 'TEAM' })
+    t.match((await must(`List${word}Tags`, id)).text, '<Tags></Tags>')
+  }
+  t.match(await call('TagUser', { UserName: 'admin', ...tags, 'Tags.member.2.Key': 'Team', 'Tags.member.2.Value': '' }),
+    { status: 400, code: 'InvalidInput', message: 'Duplicate tag keys found. Please note that Tag keys are case insensitive.' })
+  t.match(await call('TagUser', { UserName: 'admin', 'Tags.member.1.Key': 'aws:x', 'Tags.member.1.Value': '' }), { status: 400, code: 'InvalidInput' })
+})
+
+t.test('an ARN in another spelling names nothing, so a deny on it is not evaded', async (t) => {
+  const { must, call, iam, keysOf } = await start(t)
+  await must('CreatePolicy', { PolicyName: 'Admin', PolicyDocument: text(allowAll) })
+  await must('CreateOpenIDConnectProvider', { Url: 'https://issuer.example' })
+  const exact = `arn:aws:iam::${home}:policy/Admin`
+  await must('PutUserPolicy', { UserName: 'nobody', PolicyName: 'most', PolicyDocument: text(policy([
+    { Effect: 'Allow', Action: 'iam:*', Resource: '*' },
+    { Effect: 'Deny', Action: 'iam:*', Resource: [exact, `arn:aws:iam::${home}:oidc-provider/issuer.example`] },
+    { Effect: 'Deny', Action: 'iam:AttachUserPolicy', Resource: '*', Condition: { ArnEquals: { 'iam:PolicyARN': exact } } }
+  ])) })
+  const other = `arn:aws:iam::${home}:policy/ADMIN`
+  const asNobody = (action: string, params: Record<string, string>) => iam(keysOf('nobody'), action, params)
+  t.match(await asNobody('AttachUserPolicy', { UserName: 'nobody', PolicyArn: exact }), { status: 403 })
+  t.match(await asNobody('AttachUserPolicy', { UserName: 'nobody', PolicyArn: other }), { status: 404 })
+  t.match(await asNobody('GetPolicy', { PolicyArn: other }), { status: 404 })
+  t.match(await asNobody('CreatePolicyVersion', { PolicyArn: other, PolicyDocument: describeVpcs }), { status: 404 })
+  t.match(await asNobody('DeleteOpenIDConnectProvider', { OpenIDConnectProviderArn: `arn:aws:iam::${home}:oidc-provider/ISSUER.example` }), { status: 404 })
+  t.match(await call('PutUserPermissionsBoundary', { UserName: 'admin', PermissionsBoundary: other }), { status: 404 })
+})
+
+t.test('a user keeps id, keys and trust under another name', async (t) => {
+  const { must, call, iam, sts, keysOf } = await start(t)
+  await must('CreateRole', { RoleName: 'ForNobody', AssumeRolePolicyDocument: text(trust({ AWS: `arn:aws:iam::${home}:user/nobody` })) })
+  await must('UpdateUser', { UserName: 'nobody', NewUserName: 'somebody', NewPath: '/new/' })
+  const client = sts(keysOf('nobody'))
+  t.match(await client.send(new GetCallerIdentityCommand({})), { Arn: `arn:aws:iam::${home}:user/new/somebody` })
+  t.match(await client.send(new AssumeRoleCommand({ RoleArn: `arn:aws:iam::${home}:role/ForNobody`, RoleSessionName: 'ss' })), { Credentials: {} })
+  t.match(await call('GetUser', { UserName: 'nobody' }), missing('The user with name nobody cannot be found.'))
+  t.match(await call('UpdateUser', { UserName: 'somebody', NewUserName: 'ADMIN' }), { status: 409, code: 'EntityAlreadyExists' })
+  await must('PutUserPolicy', { UserName: 'somebody', PolicyName: 'own', PolicyDocument: text(policy({ Effect: 'Allow', Action: 'iam:UpdateUser', Resource: `arn:aws:iam::${home}:user/new/*` })) })
+  t.match(await iam(keysOf('nobody'), 'UpdateUser', { UserName: 'somebody', NewPath: '/else/' }), { status: 403, message: /user\/else\/somebody/ }, 'a right on both names is needed')
+})
+
+t.test('SimulateCustomPolicy says what the policies of the request say', async (t) => {
+  const { must, call } = await start(t)
+  const ask = { 'ActionNames.member.1': 'ec2:DescribeVpcs', 'ActionNames.member.2': 'ec2:RunInstances', 'PolicyInputList.member.1': describeVpcs }
+  const decisions = ({ text: xml }: Answer) => [...xml.matchAll(/<EvalDecision>(\w+)</g)].map(([, word]) => word)
+  t.same(decisions(await must('SimulateCustomPolicy', ask)), ['allowed', 'implicitDeny'])
+  const bounded = { ...ask, 'PermissionsBoundaryPolicyInputList.member.1': text(policy({ Effect: 'Deny', Action: 'ec2:*', Resource: '*' })) }
+  t.same(decisions(await must('SimulateCustomPolicy', bounded)), ['explicitDeny', 'explicitDeny'])
+  t.match(await call('SimulateCustomPolicy', { 'ActionNames.member.1': 'ec2:DescribeVpcs' }), { status: 400, code: 'ValidationError' })
+})
+
+t.test('clients find the empty result of UpdateRole, and the role of UpdateRoleDescription', async (t) => {
+  const { must } = await start(t)
+  await must('CreateRole', { RoleName: 'R', AssumeRolePolicyDocument: trustHome })
+  t.match((await must('UpdateRole', { RoleName: 'R', MaxSessionDuration: '7200' })).text, '<UpdateRoleResult></UpdateRoleResult>')
+  t.match((await must('UpdateRoleDescription', { RoleName: 'R', Description: 'new' })).text, /<Role>.*<Description>new<\/Description>/)
+})

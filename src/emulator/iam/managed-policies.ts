@@ -1,7 +1,7 @@
 import { limitExceeded, noSuchEntity } from '../aws-error.ts'
 import type { Operations } from '../call.ts'
 import type { Tree } from '../http/tree.ts'
-import { requestTagKeys } from '../request-context.ts'
+import { requestTagKeys, resourceTagKeys } from '../request-context.ts'
 import { uniqueId } from '../state/identifiers.ts'
 import type { ManagedPolicy, PolicyHolder } from '../state/records.ts'
 import type { Account, World } from '../state/world.ts'
@@ -10,6 +10,19 @@ import { storedPolicy } from './policy-text.ts'
 import { countedCharacters, mergeTags, quotas, readPage, readTags, rules } from './rules.ts'
 import type { IamParts } from './parts.ts'
 import { alreadyExists, deleteConflict, tagList } from './subject.ts'
+import { authorizeTags, type TaggedKind } from './tags.ts'
+
+/** Managed policies as things with tags. */
+export const taggedPolicies: TaggedKind<ManagedPolicy> = {
+  word: 'Policy',
+  read ({ params, caller: { account } }, problems) {
+    const arn = problems.required(params, 'PolicyArn', rules.arn)
+    return { name: arn, arn, record: findOwnPolicy(account, arn) }
+  },
+  require: ({ arn, record }) => record ?? missingPolicy(arn),
+  save: (account, changed) => account.policies.put(changed.arn, changed),
+  keys: (record) => record === null ? {} : resourceTagKeys('iam', record.tags)
+}
 
 /** CreatePolicy, GetPolicy, ListPolicies, DeletePolicy, ListEntitiesForPolicy. */
 export function createManagedPolicyOperations ({ judge, random, world }: IamParts): Operations {
@@ -25,6 +38,7 @@ export function createManagedPolicyOperations ({ judge, random, world }: IamPart
       problems.throwIfAny()
       const arn = `arn:aws:iam::${account.id}:policy${path}${name}`
       judge.authorize(call, 'iam:CreatePolicy', arn, requestTagKeys(tags))
+      authorizeTags(judge, call, 'iam:TagPolicy', arn, tags)
       if (account.policies.list().some((policy) => policy.name.toLowerCase() === name.toLowerCase())) {
         throw alreadyExists(`A policy called ${name} already exists. Duplicate names are not allowed.`)
       }
@@ -128,15 +142,21 @@ export function createManagedPolicyOperations ({ judge, random, world }: IamPart
 export function readPolicy (world: World, account: Account, arn: string): ManagedPolicy {
   const owner = arn.split(':')[4]
   const policy = owner === 'aws' || owner === account.id ? world.findPolicy(arn) : null
-  if (policy === null) throw noSuchEntity(`Policy ${arn} was not found.`)
-  return policy
+  return policy ?? missingPolicy(arn)
 }
 
 /** A policy that can be changed: not AWS's. */
 export function readOwnPolicy (account: Account, arn: string): ManagedPolicy {
+  return findOwnPolicy(account, arn) ?? missingPolicy(arn)
+}
+
+function findOwnPolicy (account: Account, arn: string): ManagedPolicy | null {
   const policy = account.policies.find(arn)
-  if (policy?.arn !== arn) throw noSuchEntity(`Policy ${arn} was not found.`)
-  return policy
+  return policy?.arn === arn ? policy : null
+}
+
+function missingPolicy (arn: string): never {
+  throw noSuchEntity(`Policy ${arn} was not found.`)
 }
 
 /** @throws PolicyError; AwsError LimitExceeded beyond 6,144 characters. */

@@ -1,11 +1,22 @@
 import { AwsError, invalid, noSuchEntity } from '../aws-error.ts'
 import type { Call, Operations } from '../call.ts'
 import { readTexts } from '../http/params.ts'
+import { requestTagKeys, resourceTagKeys } from '../request-context.ts'
 import type { OidcProvider } from '../state/records.ts'
-import { createProblems } from '../validation.ts'
+import { createProblems, type Problems } from '../validation.ts'
 import { mergeTags, readTags, rules } from './rules.ts'
 import type { IamParts } from './parts.ts'
-import { alreadyExists, tagList } from './subject.ts'
+import { alreadyExists, tagList, type Subject } from './subject.ts'
+import { authorizeTags, type TaggedKind } from './tags.ts'
+
+/** OpenID Connect providers as things with tags. */
+export const taggedProviders: TaggedKind<OidcProvider> = {
+  word: 'OpenIDConnectProvider',
+  read: readSubject,
+  require: requireProvider,
+  save: (account, changed) => account.oidcProviders.put(hostOf(changed.url), changed),
+  keys: (record) => record === null ? {} : resourceTagKeys('iam', record.tags)
+}
 
 /** CreateOpenIDConnectProvider and what reads and removes it; its keys are fetched from loopback issuers only. */
 export function createOidcProviderOperations ({ judge }: IamParts): Operations {
@@ -19,7 +30,8 @@ export function createOidcProviderOperations ({ judge }: IamParts): Operations {
       if (!/^https?:\/\/[^\s?#]+$/.test(url)) throw invalid('Invalid Open ID Connect Provider URL')
       const host = hostOf(url)
       const arn = `arn:aws:iam::${account.id}:oidc-provider/${host}`
-      judge.authorize(call, 'iam:CreateOpenIDConnectProvider', arn)
+      judge.authorize(call, 'iam:CreateOpenIDConnectProvider', arn, requestTagKeys(tags))
+      authorizeTags(judge, call, 'iam:TagOpenIDConnectProvider', arn, tags)
       if (account.oidcProviders.find(host) !== null) throw alreadyExists(`Provider with url ${url} already exists.`)
       account.oidcProviders.put(host, {
         arn,
@@ -34,9 +46,9 @@ export function createOidcProviderOperations ({ judge }: IamParts): Operations {
     },
 
     GetOpenIDConnectProvider (call) {
-      const { arn, provider } = readProvider(call)
-      judge.authorize(call, 'iam:GetOpenIDConnectProvider', arn)
-      const { url, clientIds, thumbprints, createdAtMs, tags } = requireProvider(arn, provider)
+      const subject = readProvider(call)
+      judge.authorize(call, 'iam:GetOpenIDConnectProvider', subject.arn)
+      const { url, clientIds, thumbprints, createdAtMs, tags } = requireProvider(subject)
       return {
         result: {
           Url: hostOf(url),
@@ -55,9 +67,9 @@ export function createOidcProviderOperations ({ judge }: IamParts): Operations {
     },
 
     DeleteOpenIDConnectProvider (call) {
-      const { arn, provider } = readProvider(call)
-      judge.authorize(call, 'iam:DeleteOpenIDConnectProvider', arn)
-      call.caller.account.oidcProviders.remove(hostOf(requireProvider(arn, provider).url))
+      const subject = readProvider(call)
+      judge.authorize(call, 'iam:DeleteOpenIDConnectProvider', subject.arn)
+      call.caller.account.oidcProviders.remove(hostOf(requireProvider(subject).url))
       return { result: {} }
     }
   }
@@ -68,16 +80,24 @@ export function hostOf (url: string): string {
   return url.replace(/^https?:\/\//, '').replace(/\/$/, '')
 }
 
-function readProvider ({ params, caller: { account } }: Call): { arn: string, provider: OidcProvider | null } {
+function readProvider (call: Call): Subject<OidcProvider> {
   const problems = createProblems()
+  const subject = readSubject(call, problems)
+  problems.throwIfAny()
+  return subject
+}
+
+/** @throws AwsError InvalidInput for an ARN that is no provider's of this account. */
+function readSubject ({ params, caller: { account } }: Call, problems: Problems): Subject<OidcProvider> {
   const arn = problems.required(params, 'OpenIDConnectProviderArn', rules.arn)
   problems.throwIfAny()
   const prefix = `arn:aws:iam::${account.id}:oidc-provider/`
   if (!arn.startsWith(prefix)) throw new AwsError(400, 'InvalidInput', 'Invalid Open ID Connect Provider ARN')
-  return { arn, provider: account.oidcProviders.find(arn.slice(prefix.length)) }
+  const provider = account.oidcProviders.find(arn.slice(prefix.length))
+  return { name: arn, arn, record: provider?.arn === arn ? provider : null }
 }
 
-function requireProvider (arn: string, provider: OidcProvider | null): OidcProvider {
-  if (provider === null) throw noSuchEntity(`OpenIDConnect Provider not found for arn ${arn}`)
-  return provider
+function requireProvider ({ arn, record }: Subject<OidcProvider>): OidcProvider {
+  if (record === null) throw noSuchEntity(`OpenIDConnect Provider not found for arn ${arn}`)
+  return record
 }

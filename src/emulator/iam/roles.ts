@@ -12,10 +12,11 @@ import { encodedDocument, requirePolicy } from './policy-text.ts'
 import { countedCharacters, mergeTags, quotas, readPage, readTags, rules } from './rules.ts'
 import type { IamParts } from './parts.ts'
 import { alreadyExists, boundaryTree, deleteConflict, existing, readSubject, roles, subjectKeys, tagList } from './subject.ts'
+import { authorizeTags } from './tags.ts'
 
 const defaultSessionSeconds = 3600
 
-/** CreateRole, GetRole, ListRoles, UpdateRole, UpdateAssumeRolePolicy, DeleteRole. */
+/** CreateRole, GetRole, ListRoles, UpdateRole, UpdateRoleDescription, UpdateAssumeRolePolicy, DeleteRole. */
 export function createRoleOperations (parts: IamParts): Operations {
   const { judge, world } = parts
   return {
@@ -54,6 +55,17 @@ export function createRoleOperations (parts: IamParts): Operations {
         maxSessionSeconds: seconds ?? role.maxSessionSeconds
       })
       return { result: {} }
+    },
+
+    UpdateRoleDescription (call) {
+      const problems = createProblems()
+      const subject = readSubject(roles, call, problems)
+      const description = problems.required(call.params, 'Description', rules.description)
+      problems.throwIfAny()
+      judge.authorize(call, 'iam:UpdateRoleDescription', subject.arn, subjectKeys(subject.record))
+      const role = { ...existing(roles, subject), description }
+      call.caller.account.roles.put(role.name, role)
+      return { result: { Role: fullTree(role, world) } }
     },
 
     UpdateAssumeRolePolicy (call) {
@@ -101,6 +113,7 @@ function createRole ({ judge, random, world }: IamParts): Operation {
     judge.authorize(call, 'iam:CreateRole', arn, {
       ...requestTagKeys(tags), 'iam:PermissionsBoundary': boundary === null ? [] : [boundary]
     })
+    authorizeTags(judge, call, 'iam:TagRole', arn, tags)
     if (account.roles.find(name) !== null) throw alreadyExists(`Role with name ${name} already exists.`)
     if (boundary !== null) requirePolicy(world, account, boundary)
     const role: Role = {

@@ -1,4 +1,4 @@
-import { invalid, limitExceeded } from '../aws-error.ts'
+import { AwsError, limitExceeded } from '../aws-error.ts'
 import { readList, type Params } from '../http/params.ts'
 import { textRule, type Problems } from '../validation.ts'
 
@@ -56,12 +56,15 @@ export function readTags (params: Params, problems: Problems): TagPairs {
 /**
  * Tags with more of them: keys differ by more than case, and keep the spelling they came with.
  *
- * @throws AwsError ValidationError for keys that collide, LimitExceeded beyond 50.
+ * @throws AwsError InvalidInput for keys that collide or are AWS's own, LimitExceeded beyond 50.
  */
 export function mergeTags (known: ReadonlyMap<string, string>, more: TagPairs): ReadonlyMap<string, string> {
   const keys = more.map(([key]) => key.toLowerCase())
   if (new Set(keys).size !== keys.length) {
-    throw invalid('Duplicate tag keys found. Please note that Tag keys are case insensitive.')
+    throw new AwsError(400, 'InvalidInput', 'Duplicate tag keys found. Please note that Tag keys are case insensitive.')
+  }
+  if (keys.some((key) => key.startsWith('aws:'))) {
+    throw new AwsError(400, 'InvalidInput', 'Tag keys must not begin with aws:, which is reserved.')
   }
   const kept = [...known].filter(([key]) => !keys.includes(key.toLowerCase()))
   if (kept.length + more.length > quotas.tags) {

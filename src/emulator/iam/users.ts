@@ -11,6 +11,7 @@ import {
   alreadyExists, boundaryTree, deleteConflict, existing, readSubject, readUserOrCaller, subjectKeys, subjectOf,
   tagList, users, userTree
 } from './subject.ts'
+import { authorizeTags } from './tags.ts'
 
 /** CreateUser, GetUser, ListUsers, DeleteUser. */
 export function createUserOperations ({ judge, random, world }: IamParts): Operations {
@@ -27,6 +28,7 @@ export function createUserOperations ({ judge, random, world }: IamParts): Opera
       judge.authorize(call, 'iam:CreateUser', arn, {
         ...requestTagKeys(tags), 'iam:PermissionsBoundary': boundary === null ? [] : [boundary]
       })
+      authorizeTags(judge, call, 'iam:TagUser', arn, tags)
       if (account.users.find(name) !== null) throw alreadyExists(`User with name ${name} already exists.`)
       if (boundary !== null) requirePolicy(world, account, boundary)
       const user: User = {

@@ -114,7 +114,8 @@ function plantAccount (seed: SeedAccount, { world, vault, nowMs, folder }: Plant
       id: idOf('AIPA', one.name),
       arn: arnOf('instance-profile', one),
       createdAtMs: nowMs,
-      role: one.role
+      role: one.role,
+      tags: new Map()
     })
   }
   plantProviders(account, seed, nowMs, folder)

@@ -85,6 +85,7 @@ export interface InstanceProfile {
   readonly arn: string
   readonly createdAtMs: number
   readonly role: string | null
+  readonly tags: Tags
 }
 
 /** An OpenID Connect provider; its keys are given, or fetched from an issuer on loopback. */

@@ -103,8 +103,8 @@ export function createWorld (propagation: Propagation, startedAtMs: number): Wor
     registerKey (accessKeyId, owner) { keyOwners.set(accessKeyId, owner) },
     awsPolicies: () => [...policiesOfAws.values()],
     findPolicyFrom: (region, arn) =>
-      policiesOfAws.get(arn) ?? accountOfArn(arn)?.policies.findFrom(region, arn) ?? null,
-    findPolicy: (arn) => policiesOfAws.get(arn) ?? accountOfArn(arn)?.policies.find(arn) ?? null,
+      policiesOfAws.get(arn) ?? sameArn(accountOfArn(arn)?.policies.findFrom(region, arn), arn),
+    findPolicy: (arn) => policiesOfAws.get(arn) ?? sameArn(accountOfArn(arn)?.policies.find(arn), arn),
     findUniqueId: (arn) => findHolder(arn)?.id ?? null,
     findArn (uniqueId) {
       for (const { users, roles } of accounts.values()) {
@@ -114,6 +114,11 @@ export function createWorld (propagation: Propagation, startedAtMs: number): Wor
       return null
     }
   }
+}
+
+/** Names are unique whatever their case, but an ARN is what it is: a right on it must not be evaded by another spelling. */
+function sameArn (policy: ManagedPolicy | null | undefined, arn: string): ManagedPolicy | null {
+  return policy?.arn === arn ? policy : null
 }
 
 function createCollection<T> (propagation: Propagation): Collection<T> {
