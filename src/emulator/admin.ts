@@ -1,4 +1,5 @@
-import type { FaultKind, FaultRequest, Faults } from './faults.ts'
+import { AdminError, numberOf, parseFault, parsePropagation, requireKnown, type Members } from './admin-values.ts'
+import type { Faults } from './faults.ts'
 import type { Incoming } from './http/incoming.ts'
 import { isLoopback } from './http/loopback.ts'
 import type { Identities } from './identities.ts'
@@ -24,22 +25,7 @@ export interface AdminAnswer {
 
 export const adminPrefix = '/_emulator'
 
-/** A request to the admin path that makes no sense; the message says why. */
-class AdminError extends Error {
-  readonly status: number
-
-  constructor (status: number, message: string) {
-    super(message)
-    this.status = status
-  }
-}
-
-type Members = Readonly<Record<string, unknown>>
 type AdminOperation = (body: Members, query: URLSearchParams, rest: string) => unknown
-
-const faultKinds: readonly FaultKind[] = [
-  'throttle', 'error', 'slow', 'hang', 'reset', 'malformed-xml', 'truncated', 'empty', 'html', 'redirect', 'clock-skew'
-]
 
 /**
  * The emulator's own path: clock, faults, trail, propagation, limits, identities.
@@ -95,15 +81,19 @@ function operationsOf (parts: AdminParts): Readonly<Record<string, AdminOperatio
     },
     'GET limits': () => ({ stsRequestsPerSecond: rateLimit.perSecond() }),
     'POST limits': (body) => {
-      rateLimit.configure(body.stsRequestsPerSecond === null ? null : numberOf(body, 'stsRequestsPerSecond') ?? null)
+      requireKnown(body, ['stsRequestsPerSecond'])
+      rateLimit.configure(body.stsRequestsPerSecond === null ? null : numberOf(body, 'stsRequestsPerSecond', [1, Infinity]) ?? null)
       return { stsRequestsPerSecond: rateLimit.perSecond() }
     }
   }
 }
 
 function moveClock (clock: EmulatorClock, body: Members): void {
+  requireKnown(body, ['advanceSeconds', 'advanceMs', 'set', 'setMs', 'freeze', 'resume'])
   if (body.freeze === true) clock.freeze()
-  const setMs = numberOf(body, 'setMs') ?? (typeof body.set === 'string' ? Date.parse(body.set) : undefined)
+  const { set } = body
+  const setMs = numberOf(body, 'setMs') ??
+    (set === undefined ? undefined : typeof set === 'string' ? Date.parse(set) : Number.NaN)
   if (setMs !== undefined) {
     if (!isDate(setMs)) throw new AdminError(400, 'set: an instant is needed')
     clock.set(setMs)
@@ -116,61 +106,6 @@ function moveClock (clock: EmulatorClock, body: Members): void {
 
 function isDate (ms: number): boolean {
   return !Number.isNaN(new Date(ms).getTime())
-}
-
-/** Checks a fault that came as JSON. */
-export function parseFault (body: Members): FaultRequest {
-  const kind = faultKinds.find((one) => one === body.kind)
-  if (kind === undefined) throw new AdminError(400, `kind: one of ${faultKinds.join(', ')} is needed`)
-  const { match, effect, count } = body
-  if (effect !== undefined && effect !== 'before' && effect !== 'after') {
-    throw new AdminError(400, 'effect: before or after is needed')
-  }
-  const numbers = ['skip', 'probability', 'delayMs', 'jitterMs', 'status', 'skewMs'].flatMap((name) => {
-    const value = numberOf(body, name)
-    return value === undefined ? [] : [[name, value] as const]
-  })
-  const texts = ['code', 'message', 'location'].flatMap((name) => {
-    const value = body[name]
-    if (value !== undefined && (typeof value !== 'string' || /[\r\n]/.test(value))) throw new AdminError(400, `${name}: a text is needed`)
-    return value === undefined ? [] : [[name, value] as const]
-  })
-  return {
-    kind,
-    ...Object.fromEntries(numbers),
-    ...Object.fromEntries(texts),
-    ...effect === undefined ? {} : { effect },
-    ...match === undefined ? {} : { match: parseMatch(match) },
-    ...count === undefined ? {} : { count: count === null ? null : numberOf(body, 'count') ?? 1 }
-  }
-}
-
-function parseMatch (match: unknown): Readonly<Record<string, string>> {
-  const known = ['service', 'action', 'region', 'accessKeyId', 'accountId', 'roleArn', 'sessionName']
-  if (typeof match !== 'object' || match === null) throw new AdminError(400, 'match: an object is needed')
-  for (const [name, value] of Object.entries(match)) {
-    if (!known.includes(name) || typeof value !== 'string') {
-      throw new AdminError(400, `match.${name}: one of ${known.join(', ')} with a text is needed`)
-    }
-  }
-  return { ...match }
-}
-
-function parsePropagation (body: Members): PropagationSettings {
-  const regions = typeof body.regions === 'object' && body.regions !== null ? body.regions : {}
-  return {
-    ...parseDelay(body),
-    regions: Object.fromEntries(Object.entries(regions).map(([name, value]) =>
-      [name, parseDelay(typeof value === 'object' && value !== null ? value : {})]))
-  }
-}
-
-function parseDelay (body: object): RegionDelay {
-  const members = { ...body } as Members
-  return {
-    delayMs: members.delayMs === 'never' ? Infinity : numberOf(members, 'delayMs') ?? 0,
-    jitterMs: numberOf(members, 'jitterMs') ?? 0
-  }
 }
 
 function shownDelays ({ regions, ...all }: PropagationSettings): unknown {
@@ -196,18 +131,11 @@ function filterOf (query: URLSearchParams) {
   }
 }
 
-function numberOf (body: Members, name: string): number | undefined {
-  const value = body[name]
-  if (value === undefined) return undefined
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new AdminError(400, `${name}: a number is needed`)
-  return value
-}
-
 function parseBody ({ body }: Incoming): Members {
   if (body.length === 0) return {}
   try {
     const value: unknown = JSON.parse(body.toString())
-    if (typeof value === 'object' && value !== null) return { ...value }
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
@@ -216,7 +144,9 @@ function parseBody ({ body }: Incoming): Members {
 
 function checkLoopback ({ headers, sourceIp }: Incoming): void {
   const host = (headers.get('host') ?? '').replace(/:\d+$/, '')
-  if (!isLoopback(sourceIp) || !(isLoopback(host) || host === 'localhost' || host.endsWith('.localhost')) || headers.has('origin')) {
+  const isNamed = isLoopback(host) || host === 'localhost' || host.endsWith('.localhost')
+  const isPage = headers.has('origin') || headers.has('sec-fetch-site')
+  if (!isLoopback(sourceIp) || !isNamed || isPage) {
     throw new AdminError(403, 'only for programs on this machine')
   }
 }

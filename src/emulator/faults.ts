@@ -81,7 +81,9 @@ interface Slot {
 
 const kindsWithEffect: ReadonlySet<FaultKind> = new Set(['slow', 'malformed-xml', 'truncated', 'empty', 'html', 'clock-skew'])
 
-/** Faults in the order in which they were asked for. One that is used up stays listed, with none left. */
+const slotsMax = 1000
+
+/** Faults in the order in which they were asked for. One that is used up stays listed for a while, with none left. */
 export function createFaults (random: RandomSource): Faults {
   const slots: Slot[] = []
   let sequence = 0
@@ -95,6 +97,10 @@ export function createFaults (random: RandomSource): Faults {
         effect: request.effect ?? (kindsWithEffect.has(request.kind) ? 'after' : 'before'),
         hits: 0,
         left: request.count === undefined ? 1 : request.count
+      }
+      if (slots.length >= slotsMax) {
+        const used = slots.findIndex((slot) => slot.fault.left === 0)
+        if (used !== -1) slots.splice(used, 1)
       }
       slots.push({ fault, skipLeft: request.skip ?? 0 })
       return fault

@@ -1,5 +1,5 @@
 import { AssumeRoleCommand, GetCallerIdentityCommand } from '@aws-sdk/client-sts'
-import { request as httpRequest } from 'node:http'
+import { get, request as httpRequest } from 'node:http'
 import t, { type Test } from 'tap'
 import type { FaultRequest } from '../../src/emulator/faults.ts'
 import { createClock } from '../../src/emulator/state/clock.ts'
@@ -195,3 +195,46 @@ t.test('the trail tells a customer\'s account what happened in it, joined to the
     userIdentity: { type: 'AssumedRole', sessionContext: { sessionIssuer: { userName: 'C' }, attributes: { mfaAuthenticated: 'false' } } }
   })
 })
+
+t.test('the admin path refuses what it does not understand, and pages in a browser', async (t) => {
+  const { admin, emulator } = await startBench(t)
+  const nonsense: [string, object][] = [
+    ['clock', []], ['clock', { advanceSecond: 1 }], ['clock', { set: 5 }], ['faults', { kind: 'throttle', count: 0 }],
+    ['faults', { kind: 'slow', delayMs: -1 }], ['faults', { kind: 'error', status: 99 }],
+    ['faults', { kind: 'throttle', probability: 2 }], ['faults', { kind: 'throttle', matches: {} }],
+    ['propagation', { delay: 5 }], ['propagation', { delayMs: -5 }], ['limits', { stsRequestsPerSecond: 0 }]
+  ]
+  for (const [target, body] of nonsense) {
+    t.match(await admin('POST', target, body), { error: /needed$/ }, `${target} ${JSON.stringify(body)}`)
+  }
+  t.same(emulator.faults.list(), [])
+  const pages = [{ Origin: 'http://page.example' }, { Origin: 'null' }, { Origin: emulator.endpoint }, { 'Sec-Fetch-Site': 'cross-site' }]
+  for (const headers of pages) {
+    t.equal(await statusOf(emulator.endpoint, headers), 403, JSON.stringify(headers))
+  }
+  for (const host of ['page.example', '127.0.0.1.page.example', 'localhost.page.example', '0.0.0.0']) {
+    t.equal(await statusOf(emulator.endpoint, { Host: host }), 403, host)
+  }
+  t.equal(await statusOf(emulator.endpoint, {}), 200)
+})
+
+t.test('faults that are used up do not pile up', async (t) => {
+  const { emulator } = await startBench(t)
+  const lasting = emulator.faults.add({ kind: 'throttle', match: { action: 'Nothing' } })
+  for (let i = 0; i < 1500; i++) {
+    emulator.faults.add({ kind: 'throttle', match: { action: 'GetCallerIdentity' } })
+    emulator.faults.take({ service: 'sts', action: 'GetCallerIdentity', region: '', accessKeyId: '', accountId: '', roleArn: undefined, sessionName: undefined })
+  }
+  t.equal(emulator.faults.list().length, 1000)
+  t.equal(emulator.faults.list()[0]?.id, lasting.id, 'one that was not used stays')
+})
+
+/** The status of a request to the admin path with headers that a browser or a stranger would send. */
+function statusOf (endpoint: string, headers: Record<string, string>): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(`${endpoint}/_emulator/identities`, { headers }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    }).on('error', reject)
+  })
+}
