@@ -104,7 +104,9 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await backends.removeMount(mount.accessor)
     }
   })
-  const remounting = createRemount({ store, mounts, endMount: leases.endMount, aclFor: policies.aclFor })
+  const remounting = createRemount({
+    store, mounts, endMount: leases.endMount, aclFor: policies.aclFor, waitMs: 5000
+  })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
     unmount: unmounting.unmount,
@@ -127,7 +129,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     ]),
     onError: (kind, error) => logger.error({ kind, err: error }, 'due work failed and will be done again')
   })
-  const gate = createGate({ mounts, backends: backends.find, tokens, aclFor: policies.aclFor })
+  const gate = createGate({ mounts, backends: backends.find, tokens, aclFor: policies.aclFor, freshen: revision.freshen })
   const revokeToken = revocation.revoke
   const settlement = createSettlement({ tokens, leases, wrapping, revokeToken, now: clock.now })
   const broker = createBroker({
@@ -160,7 +162,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     clusterId: keyring.clusterId,
     storageType: opened.storageType,
     now: () => clock.now(),
-    degraded: () => problemsOf(opened, audit, storeIsThere)
+    degraded: () => problemsOf(opened, audit, storeIsThere, revision.isFresh())
   })
   async function lookForStore (): Promise<void> {
     storeIsThere = await opened.isThere()
@@ -244,9 +246,10 @@ function readingsOf (http: HttpServer, audit: Audit): Reading[] {
 }
 
 /** What of the parts does not work as it should, each a public sentence. */
-function problemsOf (opened: OpenStore, audit: Audit, storeIsThere: boolean): string[] {
+function problemsOf (opened: OpenStore, audit: Audit, storeIsThere: boolean, isFresh: boolean): string[] {
   return [
     ...opened.risks,
+    ...isFresh ? [] : ['the store did not tell of mounts and policies for a second'],
     ...storeIsThere ? [] : ['the store is not the one that this broker had'],
     ...audit.status().filter(({ failing }) => failing).map(({ name }) => `the audit device ${name} does not take entries`)
   ]

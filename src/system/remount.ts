@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { operation, type Call, type Operation } from '../core/backend.ts'
 import { BrokerError, invalidRequest, permissionDenied } from '../core/errors.ts'
 import { any, text } from '../core/fields.ts'
@@ -16,6 +17,8 @@ export interface RemountOptions {
   /** Ends the leases that a mount's engine made, or the tokens that its logins made. Repeatable. */
   readonly endMount: (mount: Mount) => Promise<unknown>
   readonly aclFor: (policies: readonly string[]) => Pick<Acl, 'check'>
+  /** How long the answer to a move waits for its end: some clients take the answer for it. 0: not at all. */
+  readonly waitMs: number
 }
 
 /** Where a mount is, or shall be. */
@@ -45,7 +48,7 @@ const moveKey = (id: string): Key => key(SYS, `remount/${id}`)
  * mount made and gives it its new path, again in one step with the note. A crash leaves the note
  * due, and the new path is kept for the mount until then.
  */
-export function createRemount ({ store, mounts, endMount, aclFor }: RemountOptions) {
+export function createRemount ({ store, mounts, endMount, aclFor, waitMs }: RemountOptions) {
   function putMove (move: Move, dueAtMs: number): Put {
     return { op: 'put', key: moveKey(move.id), value: encodeRecord(move), dueAtMs }
   }
@@ -80,7 +83,13 @@ export function createRemount ({ store, mounts, endMount, aclFor }: RemountOptio
       if (present.state !== 'live' || present.path !== from.path) throw invalidRequest(`no matching mount at "${shown(from)}"`)
       return { ...present, state: 'moving', target: to.path }
     }, [putMove(move, nowMs + settleMs)])
+    await untilArrived(mount.accessor)
     return move.id
+  }
+
+  async function untilArrived (accessor: string): Promise<void> {
+    const deadlineMs = performance.now() + waitMs
+    while (performance.now() < deadlineMs && mounts.byAccessor(accessor)?.state === 'moving') await pause(50)
   }
 
   async function advance (move: Move, expect: Stamp, nowMs: number): Promise<void> {
