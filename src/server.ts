@@ -1,7 +1,6 @@
 import { createLogger } from '../config/logger.ts'
 import { ConfigError, loadConfig } from '../config/config.ts'
 import { createApp, type App } from './app.ts'
-import { prepareDevelopment } from './development.ts'
 import { openStore } from './open-store.ts'
 import { applyConfigDir, writeRootToken } from './provision.ts'
 
@@ -17,7 +16,9 @@ await refuseOnError(async () => {
   await applyConfigDir(app, config, opened.store, logger)
   await writeRootToken(app, config, logger)
 })
-const development = config.development ? await refuseOnError(() => prepareDevelopment(app, config)) : null
+const development = config.development
+  ? await refuseOnError(async () => (await import('./development.ts')).prepareDevelopment(app, config))
+  : null
 stopOnSignals(app)
 const listening = await refuseOnError(() => app.listen())
 // Fastify calls every server of our making http.
