@@ -104,9 +104,8 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       await backends.removeMount(mount.accessor)
     }
   })
-  const remounting = createRemount({
-    store, mounts, endMount: leases.endMount, aclFor: policies.aclFor, waitMs: 5000
-  })
+  const { aclFor } = policies
+  const remounting = createRemount({ store, mounts, endMount: leases.endMount, aclFor, waitMs: 5000 })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
     unmount: unmounting.unmount,
@@ -129,7 +128,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     ]),
     onError: (kind, error) => logger.error({ kind, err: error }, 'due work failed and will be done again')
   })
-  const gate = createGate({ mounts, backends: backends.find, tokens, aclFor: policies.aclFor, freshen: revision.freshen })
+  const gate = createGate({ mounts, backends: backends.find, tokens, aclFor: policies.aclFor, revision })
   const revokeToken = revocation.revoke
   const settlement = createSettlement({ tokens, leases, wrapping, revokeToken, now: clock.now })
   const broker = createBroker({
