@@ -270,6 +270,8 @@ t.test('GetAccessKeyInfo and DecodeAuthorizationMessage', async (t) => {
   const { Credentials: credentials } = await assume(client, arn('Open'), { Policy: JSON.stringify(assumeOnly) })
   t.match(await client.send(new GetAccessKeyInfoCommand({ AccessKeyId: credentials?.AccessKeyId })), { Account: away })
   t.match(await client.send(new GetAccessKeyInfoCommand({ AccessKeyId: keysOf('caller').accessKeyId })), { Account: home })
+  await t.rejects(sts(keysOf('nobody')).send(new GetAccessKeyInfoCommand({ AccessKeyId: keysOf('caller').accessKeyId })),
+    refusal('AccessDenied', 403, /perform: sts:GetAccessKeyInfo on resource: \* because no identity-based policy allows/))
   const refused = await ec2(keysIn(credentials), 'TerminateInstances', { 'InstanceId.1': 'i-0123456789abcdef0' })
   const encoded = /Encoded authorization failure message: ([\w-]+)$/.exec(refused.message ?? '')?.[1]
   const { Credentials: full } = await assume(client, arn('Open'))

@@ -13,12 +13,13 @@ export const getCallerIdentity: Operation = ({ caller }) => ({
   result: { UserId: caller.userId, Account: caller.account.id, Arn: caller.arn }
 })
 
-/** GetAccessKeyInfo: the account is inside the key's id. */
-export function createGetAccessKeyInfo (world: World): Operation {
-  return ({ params }) => {
+/** GetAccessKeyInfo: the account is inside the key's id. Unlike GetCallerIdentity it needs a right. */
+export function createGetAccessKeyInfo (world: World, judge: Judge): Operation {
+  return (call) => {
     const problems = createProblems()
-    const accessKeyId = problems.required(params, 'AccessKeyId', rules.accessKeyId)
+    const accessKeyId = problems.required(call.params, 'AccessKeyId', rules.accessKeyId)
     problems.throwIfAny()
+    judge.authorize(call, 'sts:GetAccessKeyInfo', '*')
     const account = world.findKeyOwner(accessKeyId)?.account.id ?? findAccountOf(accessKeyId)
     if (account === null) throw invalid(`${accessKeyId} is not a valid access key id`)
     return { result: { Account: account } }

@@ -12,7 +12,7 @@ export function createSts (parts: StsParts & { readonly vault: Vault }): Service
     GetCallerIdentity: getCallerIdentity,
     GetFederationToken: createGetFederationToken(parts),
     GetSessionToken: createGetSessionToken(parts),
-    GetAccessKeyInfo: createGetAccessKeyInfo(parts.world),
+    GetAccessKeyInfo: createGetAccessKeyInfo(parts.world, parts.judge),
     DecodeAuthorizationMessage: createDecodeAuthorizationMessage(parts.judge, parts.vault)
   }
   return {
