@@ -30,9 +30,7 @@ interface BrokerKeys {
 export async function prepareDevelopment (app: App, config: Config): Promise<Development> {
   const { emulator, keys } = await findEmulator(config)
   const chosenId = config.devRootToken
-  if (chosenId !== null && await app.tokens.peek(chosenId, app.clock.now()) === null) {
-    await makeRootToken(app, { displayName: 'root', lifeMs: null, chosenId })
-  }
+  if (chosenId !== null) await findRootToken(app, chosenId)
   const login = await asOperator(app, 'development', async (operator) => {
     if (keys !== null && app.mounts.find('secret', 'aws') !== null) {
       await operator.write('aws/config/root', {
@@ -56,6 +54,15 @@ export async function prepareDevelopment (app: App, config: Config): Promise<Dev
     },
     async close () { await emulator?.close() }
   }
+}
+
+/** Another broker of the same start may make it first. */
+async function findRootToken (app: App, chosenId: string): Promise<void> {
+  const isThere = async () => await app.tokens.peek(chosenId, app.clock.now()) !== null
+  if (await isThere()) return
+  await makeRootToken(app, { displayName: 'root', lifeMs: null, chosenId }).catch(async (error: unknown) => {
+    if (!await isThere()) throw error
+  })
 }
 
 function textOf (data: JsonObject, name: string): string {

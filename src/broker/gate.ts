@@ -2,9 +2,11 @@ import type { Call, Capability, Operation, Outcome, Verb } from '../core/backend
 import { addressInBlocks } from '../core/cidr.ts'
 import { BrokerError, invalidRequest, permissionDenied, unsupportedPath } from '../core/errors.ts'
 import { readInput, type Fields, type Input } from '../core/fields.ts'
-import { requestPrefix, type Mount } from '../core/model.ts'
+import { requestPrefix, type Mount, type Token } from '../core/model.ts'
+import type { Revision } from '../core/revision.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
 import type { Acl, AclQuery } from '../policies/acl.ts'
+import type { AclVerdict } from '../policies/rule.ts'
 import type { LiveToken, TokenStore } from '../tokens/token-store.ts'
 import { helpFor } from './help.ts'
 import type { Backends, Registered } from './parts.ts'
@@ -41,6 +43,8 @@ export interface GateOptions {
   readonly backends: Backends
   readonly tokens: Pick<TokenStore, 'find'>
   readonly aclFor: (policies: readonly string[]) => Acl
+  /** Keeps mounts and policies, by which is decided, no older than they may be. */
+  readonly revision: Pick<Revision, 'freshen'>
 }
 
 /** What is known before anybody was authenticated. */
@@ -58,7 +62,7 @@ interface Target {
 }
 
 /** Who calls, what is mounted, may they (contract 1.9, 1.10). */
-export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
+export function createGate ({ mounts, backends, tokens, aclFor, revision }: GateOptions) {
   function locate (request: BrokerRequest): Target {
     const resolved = mounts.resolve(request.path)
     const registered = resolved === null ? null : backends(resolved.mount)
@@ -115,36 +119,56 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
     return precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
   }
 
-  async function admit (request: BrokerRequest, nowMs: number): Promise<Verdict> {
-    const target = locate(request)
-    const { mount } = target
-    const asked = { mount, path: target.path, live: null, allowed: false, grantedBy: [], work: null }
-    const plainWord = request.verb === 'help' ? 'help' : plainWordOf(request.verb)
-    const refuse = (denial: Error, more: Partial<Verdict> = {}): Verdict =>
-      ({ ...asked, operation: plainWord, ...more, denial })
-
+  /** What needs no token to be decided; null: the rest does. */
+  async function admitAnyone (request: BrokerRequest, target: Target, nowMs: number): Promise<Verdict | null> {
+    const { mount, operation } = target
+    const refuse = (denial: Error) => refused(request, denial, target)
     if (request.refusal !== null) return refuse(request.refusal)
     if (request.trailingSlash && request.verb !== 'list' && request.verb !== 'help') {
       return refuse(invalidRequest(`cannot ${request.verb === 'read' ? 'read' : 'write to'} a path ending in '/'`))
     }
-    const { operation } = target
     if (mount !== null && operation?.access === 'public' && request.verb !== 'help') {
       if (mount.state !== 'live') return refuse(tainted(request.path))
       const callAs = callFor(request, target, mount, null, nowMs)
       const word = await operationWord(target, callAs, request.verb)
-      return { ...asked, operation: word, denial: null, allowed: true, work: workOf(target, callAs(word)) }
+      const admitted = { live: null, grantedBy: [], operation: word, denial: null, allowed: true }
+      return { ...admitted, mount, path: target.path, work: workOf(target, callAs(word)) }
     }
     const objection = await objectionTo(request, target, nowMs)
-    if (objection !== null) return refuse(objection)
-    const live = request.clientToken === null ? null : await tokens.find(request.clientToken, nowMs)
+    return objection === null ? null : refuse(objection)
+  }
+
+  async function admitKnown (
+    request: BrokerRequest, target: Target, live: LiveToken | null, nowMs: number
+  ): Promise<Verdict> {
     // A wrapping token may have been used since it was looked at: the answer is that of one used before.
-    if (live === null) return refuse(await objectionTo(request, target, nowMs) ?? permissionDenied())
-    if (live.token.boundCidrs.length > 0 && !addressInBlocks(request.remoteAddress, live.token.boundCidrs)) {
-      return refuse(permissionDenied(), { live })
-    }
+    if (live === null) return refused(request, await objectionTo(request, target, nowMs) ?? permissionDenied(), target)
+    if (!comesFromWithin(live.token, request)) return { ...refused(request, permissionDenied(), target), live }
     const acl = aclFor(live.token.policies)
     if (request.verb === 'help') return adviseOn(request, target, acl, live, nowMs)
     return judge(request, request.verb, target, acl, live, nowMs)
+  }
+
+  /** Judges a request. What fails on the way is a refusal too, so that it is audited. */
+  async function admit (request: BrokerRequest, nowMs: number): Promise<Verdict> {
+    let live: LiveToken | null = null
+    let target = locate(request)
+    try {
+      const freshening = request.refusal === null ? revision.freshen() : undefined
+      if (freshening !== undefined) {
+        await freshening
+        target = locate(request)
+      }
+      const verdict = await admitAnyone(request, target, nowMs)
+      if (verdict !== null) return verdict
+      if (request.clientToken !== null) {
+        live = await tokens.find(request.clientToken, nowMs, (token) => comesFromWithin(token, request))
+      }
+      return await admitKnown(request, target, live, nowMs)
+    } catch (error) {
+      const denial = error instanceof Error ? error : new Error('a request could not be judged', { cause: error })
+      return { ...refused(request, denial, target), live }
+    }
   }
 
   async function judge (
@@ -159,8 +183,7 @@ export function createGate ({ mounts, backends, tokens, aclFor }: GateOptions) {
     }
     const looks = callAs !== null && verb === 'write' && mayWrite(acl, query)
     const word = looks ? await operationWord(target, callAs, verb) : plainWordOf(verb)
-    let decision = acl.check({ ...query, operation: word })
-    if (!decision.allowed && mount === null && verb === 'write') decision = acl.check({ ...query, operation: 'create' })
+    const decision = decide(acl, query, word, target)
     const allowed = decision.allowed && (decision.sudo || !needsSudo(target))
     const found = { mount, path: target.path, live, operation: word, allowed, grantedBy: decision.grantedBy }
     const refuse = (denial: Error): Verdict => ({ ...found, denial, work: null })
@@ -210,6 +233,21 @@ const nowhere = {
   inputError: null,
   warnings: []
 } as const
+
+/** Where nothing is mounted nobody can tell whether a write would create. */
+function decide (acl: Acl, query: Omit<AclQuery, 'operation'>, word: OperationWord, { mount }: Target): AclVerdict {
+  const decision = acl.check({ ...query, operation: word })
+  return decision.allowed || mount !== null || word !== 'update' ? decision : acl.check({ ...query, operation: 'create' })
+}
+
+function comesFromWithin ({ boundCidrs }: Token, { remoteAddress }: BrokerRequest): boolean {
+  return boundCidrs.length === 0 || addressInBlocks(remoteAddress, boundCidrs)
+}
+
+function refused (request: BrokerRequest, denial: Error, { mount, path }: Pick<Target, 'mount' | 'path'>): Verdict {
+  const operation = request.verb === 'help' ? 'help' : plainWordOf(request.verb)
+  return { mount, path, live: null, allowed: false, grantedBy: [], work: null, operation, denial }
+}
 
 async function precheck (operation: Operation, call: Call, { input, inputError }: Target): Promise<BrokerError | null> {
   if (inputError !== null) return null

@@ -40,8 +40,11 @@ export interface MadeToken {
  * are there and not expired, whatever its text says.
  */
 export interface TokenStore {
-  /** Who a client token is; null for every reason not to know it. Counts a use where they are counted. */
-  find (clientToken: string, nowMs: number): Promise<LiveToken | null>
+  /**
+   * Who a client token is; null for every reason not to know it. Counts a use where they are counted,
+   * unless `mayUse` says no: what is refused from outside the token's addresses takes nothing away.
+   */
+  find (clientToken: string, nowMs: number, mayUse: (token: Token) => boolean): Promise<LiveToken | null>
   /** As `find`, without counting a use: for looking at somebody's token. */
   peek (clientToken: string, nowMs: number): Promise<LiveToken | null>
   /** The accessor and secret name (`jti`) of a token text that verifies; nothing is looked up. */
@@ -101,15 +104,27 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
     return index ? decodeRecord<ChosenId>(index.value) : null
   }
 
-  /** Makes a chosen id lead to a new token, unless it leads to one that lives. */
+  /** Makes a chosen id lead to a new token, unless it leads to one that lives; of several at once to one of them. */
   async function claimChosenId (indexKey: Key, target: ChosenId, nowMs: number): Promise<void> {
     const [present] = await store.get([indexKey])
     const former = present ? decodeRecord<ChosenId>(present.value) : null
-    if (former !== null && await readLineage(former.lineage, nowMs) !== null) {
-      throw invalidRequest('cannot create a token with a duplicate ID')
-    }
+    if (former !== null && await readLineage(former.lineage, nowMs) !== null) throw duplicateId()
     const expect = present?.stamp ?? 'absent'
-    await store.commit([{ op: 'put', key: indexKey, value: encodeRecord(target), expect }], { strong: true })
+    try {
+      await store.commit([{ op: 'put', key: indexKey, value: encodeRecord(target), expect }], { strong: true })
+    } catch (error) {
+      throw error instanceof StoreConflict ? duplicateId(error) : error
+    }
+  }
+
+  /** The token is there before its id leads to it: a crash between leaves a token that nobody can name. */
+  async function nameByChosenId (indexKey: Key, target: ChosenId, accessor: string, nowMs: number): Promise<void> {
+    try {
+      await claimChosenId(indexKey, target, nowMs)
+    } catch (error) {
+      await store.commit([{ op: 'delete', key: tokenKey(accessor) }], { strong: true })
+      throw error
+    }
   }
 
   async function create (request: NewToken, nowMs: number): Promise<MadeToken> {
@@ -125,12 +140,14 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
     const listed = [`token/${terms.mountAccessor}/${listedAs}/${accessor}`]
     if (parent !== null) listed.push(`child-of/${parent.accessor}/${accessor}`)
     const record: TokenRecord = { ...terms, accessor, lineage, lastRenewalMs: null, chosenKey, names: listed }
-    if (chosenKey !== null) await claimChosenId(chosenKey, { lineage: [...lineage, accessor], counted }, nowMs)
     await store.commit([
       ...(parent === null ? [] : lineageChecks(parent)),
       ...(changes?.({ accessor, name: name?.jti ?? '' }) ?? []),
       putTokenRecord(record, 'absent')
     ], { strong: changes !== undefined })
+    if (chosenKey !== null) {
+      await nameByChosenId(chosenKey, { lineage: [...lineage, accessor], counted }, accessor, nowMs)
+    }
     if (name === null) return { token: record, clientToken: chosenId ?? '' }
     const exp = endsAtMs === null ? {} : { exp: Math.ceil(endsAtMs / 1000) }
     const claims = { jti: name.jti, sub: [...lineage, accessor].join('.'), ...exp }
@@ -143,10 +160,13 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
       const claims = signer.verify(clientToken, nowMs)
       return claims === null ? null : { accessor: names.accessorOf(claims.term, claims.jti), name: claims.jti }
     },
-    async find (clientToken, nowMs) {
+    async find (clientToken, nowMs, mayUse) {
       const traced = await trace(clientToken, nowMs)
       if (traced === null) return null
-      return traced.counted ? useLineage(traced.lineage, nowMs) : readLineage(traced.lineage, nowMs)
+      const live = await readLineage(traced.lineage, nowMs)
+      if (!traced.counted) return live
+      const unspent = unlessSpent(live)
+      return unspent === null || !mayUse(unspent.token) ? unspent : useLineage(traced.lineage, nowMs)
     },
     async peek (clientToken, nowMs) {
       const traced = await trace(clientToken, nowMs)
@@ -201,6 +221,10 @@ function judge (entries: readonly (Entry | null)[], nowMs: number): LiveToken | 
 /** A token whose last use is under way still answers itself, but to others it is gone. */
 function unlessSpent (live: LiveToken | null): LiveToken | null {
   return live !== null && live.usesLeft !== null && live.usesLeft <= 0 ? null : live
+}
+
+function duplicateId (cause?: unknown) {
+  return invalidRequest('cannot create a token with a duplicate ID', cause)
 }
 
 function noneOnConflict (error: unknown): Entry[] {

@@ -38,7 +38,8 @@ function createDoor (rig = createRig({ store: createMemoryStore() })) {
     },
     backends: () => registered,
     tokens: rig.tokens,
-    aclFor
+    aclFor,
+    revision: { freshen: () => undefined }
   })
   async function ask (token: Token | null, verb: Verb, path: string, data: JsonObject = {}) {
     const verdict = await gate.admit({

@@ -106,7 +106,8 @@ export function createRig (options: RigOptions = {}) {
       return { backend, table: createOperationTable(operations) }
     },
     tokens,
-    aclFor: () => rootAcl
+    aclFor: () => rootAcl,
+    revision: { freshen: () => undefined }
   })
   const revokeToken = revocation.revoke
   const settlement = createSettlement({
