@@ -1,5 +1,6 @@
 import { tokenKey } from '../core/lineage.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
+import { retryConflicts } from '../core/retry.ts'
 import { key, StoreConflict, type Entry, type Key, type Put, type Store } from '../core/store.ts'
 import { isAccessor } from './token-names.ts'
 import { isUnexpired, putTokenRecord, readTokenRecord, type TokenRecord } from './token-record.ts'
@@ -45,6 +46,8 @@ export function createRevocation ({ store, endBelongings, nudge }: RevocationOpt
   /** Removes the record and queues what hangs on it; a lost race means that it was gone. */
   async function end (entry: Entry, nowMs: number): Promise<boolean> {
     const record = readTokenRecord(entry)
+    // It was revoked before; what is there holds up its children and goes with the last of them.
+    if (record.kind === 'kept') return false
     try {
       await store.commit([
         { op: 'delete', key: entry.key, expect: 'present' },
@@ -55,6 +58,20 @@ export function createRevocation ({ store, endBelongings, nudge }: RevocationOpt
       throw error
     }
     nudge()
+    return true
+  }
+
+  /** Takes a token its rights and leaves its record for its children; a renewal at the same time is a conflict. */
+  async function keep (accessor: string, nowMs: number): Promise<boolean> {
+    const entry = await findEntry(accessor)
+    if (entry === null) return false
+    const record = readTokenRecord(entry)
+    if (record.kind === 'kept') return false
+    const kept: TokenRecord = { ...record, kind: 'kept', names: [] }
+    await store.commit([
+      putTokenRecord(kept, entry.stamp),
+      queue({ ...heirs(record), keptUntilMs: nowMs + keptSearchMs }, nowMs)
+    ], { strong: true })
     return true
   }
 
@@ -111,17 +128,9 @@ export function createRevocation ({ store, endBelongings, nudge }: RevocationOpt
       return entry !== null && end(entry, nowMs)
     },
     async revokeOrphan (accessor, nowMs) {
-      const entry = await findEntry(accessor)
-      if (entry === null) return false
-      const record = readTokenRecord(entry)
-      if (record.kind === 'kept') return false
-      const kept: TokenRecord = { ...record, kind: 'kept', names: [] }
-      await store.commit([
-        putTokenRecord(kept, entry.stamp),
-        queue({ ...heirs(record), keptUntilMs: nowMs + keptSearchMs }, nowMs)
-      ], { strong: true })
-      nudge()
-      return true
+      const isDone = await retryConflicts(() => keep(accessor, nowMs))
+      if (isDone) nudge()
+      return isDone
     },
     async expire (entries, nowMs) {
       for (const entry of entries) if (!isUnexpired(readTokenRecord(entry), nowMs)) await end(entry, nowMs)
