@@ -67,9 +67,18 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
   /** By request prefix without its last slash. */
   let byPath: ReadonlyMap<string, Mount> = new Map()
   let epoch: Stamp | 'absent' = 'absent'
-  const stores = new Map<string, MountStore>()
+  /** The longest of `byPath`: no look-up needs more of a path than that. */
+  let longest = 0
+  let stores: ReadonlyMap<string, MountStore> = new Map()
+  let loading: Promise<void> = Promise.resolve()
 
-  async function load (): Promise<void> {
+  /** One at a time: a load that began before a change must not be the last word after it. */
+  function load (): Promise<void> {
+    loading = loading.catch(() => {}).then(loadOnce)
+    return loading
+  }
+
+  async function loadOnce (): Promise<void> {
     const [epochEntry] = await store.get([epochKey])
     const loaded = new Map<string, Mount>()
     for (let after: string | undefined; ;) {
@@ -85,8 +94,12 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
     }
     mounts = loaded
     byPath = new Map([...loaded.values()].map((mount) => [requestPrefix(mount).slice(0, -1), mount]))
+    longest = Math.max(0, ...[...byPath.keys()].map((path) => path.length))
+    stores = new Map([...loaded.keys()].map((accessor) => [accessor, storeOf(accessor)]))
     epoch = epochEntry?.stamp ?? 'absent'
   }
+
+  const storeOf = (accessor: string) => stores.get(accessor) ?? createMountStore(store, accessor)
 
   const putMount = (mount: Mount, expect: 'absent' | 'present'): Change =>
     ({ op: 'put', key: mountKey(mount.accessor), value: encodeRecord(mount), names: [`mount/${mount.accessor}`], expect })
@@ -129,7 +142,8 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
   return {
     load,
     resolve (path) {
-      for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const first = path.length <= longest ? path.length : path.lastIndexOf('/', longest)
+      for (let end = first; end > 0; end = path.lastIndexOf('/', end - 1)) {
         const mount = byPath.get(end === path.length ? path : path.slice(0, end))
         if (mount !== undefined) return { mount, rest: path.slice(end + 1) }
       }
@@ -144,13 +158,7 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
       ttlSecondsDefault: config.ttlSecondsDefault || systemTtls.ttlSecondsDefault,
       ttlSecondsMax: config.ttlSecondsMax || systemTtls.ttlSecondsMax
     }),
-    storeOf ({ accessor }) {
-      const known = stores.get(accessor)
-      if (known !== undefined) return known
-      const made = createMountStore(store, accessor)
-      if (mounts.has(accessor)) stores.set(accessor, made)
-      return made
-    },
+    storeOf: ({ accessor }) => storeOf(accessor),
     async enable (request) {
       const uuid = drawUuid()
       const accessor = `${request.table === 'auth' ? 'auth_' : ''}${request.type}_${uuid.slice(0, 8)}`
@@ -178,7 +186,6 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
       await change(() => mounts.has(accessor)
         ? [{ op: 'delete', key: mountKey(accessor) }, { op: 'put', key: goneKey(accessor), value: encodeRecord({}) }]
         : [])
-      stores.delete(accessor)
     }
   }
 }
