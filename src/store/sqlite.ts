@@ -38,7 +38,7 @@ export interface SqliteStore extends Store {
 }
 
 /**
- * Opens the file at `location`, which it creates when it is missing. Every commit of one turn of
+ * Opens the file at `location`, which it creates when it is missing. Every commit of two turns of
  * the event loop shares a transaction, and no answer goes out before that is on disk.
  *
  * @throws Error in plain words where `openSqliteFile` refuses.
@@ -58,8 +58,17 @@ export function openSqliteStore ({ location }: { readonly location: string }): S
       queue.push({ weight, queuedAtMs: performance.now(), run, resolve, reject })
       if (scheduled) return
       scheduled = true
-      setImmediate(flush)
+      setImmediate(gather)
     })
+  }
+
+  /**
+   * Lets one more turn of the event loop pass: with many clients it doubles what a sync of the disk
+   * is shared by, since those who were answered by the last one are on their way back; a single
+   * client does not wait for it.
+   */
+  function gather () {
+    setImmediate(flush)
   }
 
   /** Writes what is queued, at most one transaction; what is left waits for the next turn. */
