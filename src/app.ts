@@ -17,6 +17,7 @@ import { createSettlement } from './broker/settlement.ts'
 import { createSweeper, type DueHandler } from './broker/sweep.ts'
 import type { Clock } from './core/clock.ts'
 import { createRevision } from './core/revision.ts'
+import { within } from './core/within.ts'
 import { createLeases } from './leases/lease-manager.ts'
 import { createMetrics, type Reading } from './metrics/metrics.ts'
 import { createMountTable, plainConfig, type MountTable } from './mounts/mount-table.ts'
@@ -53,6 +54,9 @@ export interface App {
   /** Stops accepting, answers what is in flight, flushes the audit log, lets go of the store. */
   close (deadlineMs: number): Promise<void>
 }
+
+/** How long a stop waits for work that nobody asked for. The store knows what is left of it, and somebody goes on with it. */
+const backgroundMs = 1000
 
 /** Puts the parts together; the only file that knows them all. */
 export async function createApp ({ config, logger, opened }: AppOptions): Promise<App> {
@@ -200,9 +204,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     },
     async close (deadlineMs) {
       await http.stop(deadlineMs)
-      await scheduler.stop()
-      await sweeper.stop()
-      await backends.close()
+      await within(backgroundMs, Promise.all([scheduler.stop(), sweeper.stop(), backends.close()]))
       await audit.close()
       await store.close()
     }

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { pathOf, type Entry, type Store } from '../core/store.ts'
 
-/** Deals with due records of one kind; what it leaves comes due again. */
+/** Deals with due records of one kind; what it leaves comes due again. Must bear being repeated. */
 export type DueHandler = (entries: readonly Entry[], nowMs: number) => Promise<void>
 
 export interface SweeperOptions {
@@ -30,13 +30,23 @@ export function createSweeper ({ store, clock, handlers, onError }: SweeperOptio
   async function handleBatch (entries: readonly Entry[], nowMs: number): Promise<void> {
     const byKind = Map.groupBy(entries, (entry) => pathOf(entry.key).split('/', 1)[0] ?? '')
     for (const [kind, group] of byKind) {
-      const handler = handlers.get(kind)
-      try {
-        if (handler === undefined) throw new Error(`no handler for due records of kind ${kind}`)
-        await handler(group, nowMs)
-      } catch (error) {
-        onError(kind, error)
-      }
+      if (group.length > 1 && await isHandled(kind, group, nowMs, () => {})) continue
+      // One that cannot be dealt with must not keep those behind it waiting, now and each time it comes back.
+      for (const entry of group) await isHandled(kind, [entry], nowMs, onError)
+    }
+  }
+
+  async function isHandled (
+    kind: string, group: readonly Entry[], nowMs: number, onFailure: SweeperOptions['onError']
+  ): Promise<boolean> {
+    const handler = handlers.get(kind)
+    try {
+      if (handler === undefined) throw new Error(`no handler for due records of kind ${kind}`)
+      await handler(group, nowMs)
+      return true
+    } catch (error) {
+      onFailure(kind, error)
+      return false
     }
   }
 
