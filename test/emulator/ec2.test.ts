@@ -133,10 +133,34 @@ t.test('a right to launch is no right to tag', async (t) => {
   t.match(await call('RunInstances', tagged, keysOf('launcher')), refused('UnauthorizedOperation', /ec2:CreateTags/, 403))
 })
 
+t.test('a profile is given to an instance, exchanged and taken, by those who may pass its role', async (t) => {
+  const { call, made, iam, keysOf } = await start(t)
+  const admin = keysOf('admin')
+  const document = (statement: object) => JSON.stringify(policy(statement))
+  for (const name of ['One', 'Two']) {
+    await iam(admin, 'CreateRole', { RoleName: name, AssumeRolePolicyDocument: document({ Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' }) })
+    await iam(admin, 'CreateInstanceProfile', { InstanceProfileName: name })
+    await iam(admin, 'AddRoleToInstanceProfile', { InstanceProfileName: name, RoleName: name })
+  }
+  const InstanceId = await made()
+  const profile = (name: string) => ({ 'IamInstanceProfile.Name': name })
+  const given = await call('AssociateIamInstanceProfile', { InstanceId, ...profile('One') })
+  const AssociationId = read(given.text, 'associationId') ?? ''
+  t.match(await call('AssociateIamInstanceProfile', { InstanceId, ...profile('Two') }), refused('IncorrectState', /existing association/))
+  await iam(admin, 'PutUserPolicy', { UserName: 'launcher', PolicyName: 'ec2', PolicyDocument: document({ Effect: 'Allow', Action: 'ec2:*', Resource: '*' }) })
+  const exchange = { AssociationId, ...profile('Two') }
+  t.match(await call('ReplaceIamInstanceProfileAssociation', exchange, keysOf('launcher')), refused('UnauthorizedOperation', /iam:PassRole/, 403))
+  t.equal((await call('ReplaceIamInstanceProfileAssociation', exchange)).status, 200)
+  t.match((await call('DescribeIamInstanceProfileAssociations', { 'Filter.1.Name': 'instance-id', 'Filter.1.Value.1': InstanceId })).text, 'instance-profile/Two')
+  t.equal((await call('DisassociateIamInstanceProfile', { AssociationId }, keysOf('launcher'))).status, 200)
+  t.match(await call('DisassociateIamInstanceProfile', { AssociationId }), refused('InvalidAssociationID.NotFound', /association-id/))
+  t.equal(count(await call('DescribeIamInstanceProfileAssociations'), 'associationId'), 0)
+})
+
 t.test('no operation of EC2 answers without a right of its own', async (t) => {
   const { call, keysOf } = await start(t)
   const one = { InstanceId: 'i-0123456789abcdef0', VolumeId: 'vol-0123456789abcdef0', VpcId: 'vpc-0123456789abcdef0' }
-  const lists = { 'InstanceId.1': one.InstanceId, 'ResourceId.1': one.InstanceId, 'Tag.1.Key': 'a', ...launch }
+  const lists = { 'InstanceCreditSpecification.1.InstanceId': one.InstanceId, 'InstanceId.1': one.InstanceId, 'ResourceId.1': one.InstanceId, 'Tag.1.Key': 'a', ...launch }
   for (const action of [
     'DescribeVpcs', 'DescribeSubnets', 'DescribeSecurityGroups', 'DescribeAvailabilityZones', 'DescribeRouteTables',
     'DescribeInternetGateways', 'DescribeNetworkAcls', 'DescribeDhcpOptions', 'DescribeKeyPairs', 'DescribeVpcAttribute',
@@ -144,7 +168,8 @@ t.test('no operation of EC2 answers without a right of its own', async (t) => {
     'DescribeInstances', 'DescribeInstanceStatus', 'DescribeInstanceTypes', 'DescribeInstanceAttribute', 'DescribeTags',
     'DescribeInstanceCreditSpecifications', 'ModifyVolume', 'ModifyInstanceAttribute', 'ModifyInstanceMetadataOptions',
     'RunInstances', 'TerminateInstances', 'StopInstances', 'StartInstances', 'MonitorInstances', 'UnmonitorInstances',
-    'CreateTags', 'DeleteTags'
+    'CreateTags', 'DeleteTags', 'ModifyInstanceCreditSpecification', 'DescribeIamInstanceProfileAssociations',
+    'AssociateIamInstanceProfile', 'ReplaceIamInstanceProfileAssociation', 'DisassociateIamInstanceProfile'
   ]) {
     t.match(await call(action, { ...one, ...lists }, keysOf('nobody')), { status: 403, code: 'UnauthorizedOperation' }, action)
   }

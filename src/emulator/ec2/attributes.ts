@@ -1,6 +1,6 @@
 import { AwsError } from '../aws-error.ts'
 import type { Operations } from '../call.ts'
-import { readTexts } from '../http/params.ts'
+import { readList, readTexts } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
 import type { Ec2Region, Instance } from './ec2-state.ts'
 import { badInstanceType, instanceTypes, type InstanceType } from './instance-types.ts'
@@ -87,6 +87,29 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
           instanceCreditSpecificationSet: instances
             .filter(({ cpuCredits }) => cpuCredits !== '')
             .map(({ id, cpuCredits }) => ({ instanceId: id, cpuCredits }))
+        }
+      }
+    },
+
+    ModifyInstanceCreditSpecification (call) {
+      const { params, caller: { account } } = call
+      const region = account.ec2.region(call.region)
+      const wanted = readList(params, 'InstanceCreditSpecification')
+        .map((one) => ({ id: one.get('.InstanceId') ?? '', cpuCredits: one.get('.CpuCredits') ?? '' }))
+      for (const { id } of wanted) {
+        const known = region.instances.get(id)
+        gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
+          known === undefined ? {} : instanceKeys(known, region))
+      }
+      gate.endDryRun(call)
+      for (const { id, cpuCredits } of wanted) {
+        const [instance] = readInstances(region, [id])
+        if (instance !== undefined) region.instances.set(id, { ...instance, cpuCredits })
+      }
+      return {
+        result: {
+          successfulInstanceCreditSpecificationSet: wanted.map(({ id }) => ({ instanceId: id })),
+          unsuccessfulInstanceCreditSpecificationSet: []
         }
       }
     },

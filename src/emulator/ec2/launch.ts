@@ -81,7 +81,8 @@ function readSecurityGroups (params: Params, region: Ec2Region): readonly string
   return [region.securityGroupId]
 }
 
-function readProfileArn (params: Params, account: Account): string | null {
+/** The profile that `IamInstanceProfile` names, or null. @throws AwsError InvalidParameterValue when there is none. */
+export function readProfileArn (params: Params, account: Account): string | null {
   const arn = given(params, 'IamInstanceProfile.Arn')
   const name = given(params, 'IamInstanceProfile.Name') ?? arn?.slice(arn.lastIndexOf('/') + 1)
   if (name === undefined) return null

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { AwsError } from '../aws-error.ts'
 import type { Call, Operation } from '../call.ts'
 import type { Params } from '../http/params.ts'
-import { reasonOf, type Judge } from '../judge.ts'
+import type { Judge } from '../judge.ts'
 import { requestTagKeys } from '../request-context.ts'
 import { ec2Id } from '../state/identifiers.ts'
 import type { RandomSource } from '../state/random.ts'
@@ -11,6 +11,7 @@ import { instanceTypes } from './instance-types.ts'
 import { instanceTree } from './instance-view.ts'
 import { forgetTerminated } from './instances.ts'
 import { instanceLimit, readLaunch, type Launch } from './launch.ts'
+import { checkPassRole } from './pass-role.ts'
 import { given, type Ec2Gate } from './query.ts'
 
 const instancesKeptMax = 5000
@@ -124,15 +125,4 @@ function authorize (call: Call, launch: Launch, region: Ec2Region, gate: Ec2Gate
       gate.authorize({ ...call, action: 'CreateTags' }, resource, { ...requestTagKeys(tags), 'ec2:CreateAction': ['RunInstances'] })
     }
   }
-}
-
-/** A launch with a profile hands its role to EC2. */
-function checkPassRole (call: Call, profileArn: string, judge: Judge): void {
-  const { account } = call.caller
-  const profile = account.instanceProfiles.list().find(({ arn }) => arn === profileArn)
-  const role = profile === undefined || profile.role === null ? null : account.roles.find(profile.role)
-  if (role === null) return
-  const decision = judge.decide(call, 'iam:PassRole', role.arn, { 'iam:PassedToService': ['ec2.amazonaws.com'] })
-  if (decision.allowed) return
-  throw new AwsError(403, 'UnauthorizedOperation', `You are not authorized to perform this operation. User: ${call.caller.arn} is not authorized to perform: iam:PassRole on resource: ${role.arn} ${reasonOf(decision, 'iam:PassRole')}`)
 }

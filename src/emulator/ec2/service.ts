@@ -9,6 +9,7 @@ import { createAttributeOperations } from './attributes.ts'
 import { createDescribeImages } from './images.ts'
 import { createInstanceOperations } from './instances.ts'
 import { createNetworkOperations } from './network.ts'
+import { createProfileAssociationOperations } from './profile-associations.ts'
 import { createEc2Gate } from './query.ts'
 import { createDescribeRegions } from './regions.ts'
 import { createRunInstances } from './run-instances.ts'
@@ -31,6 +32,7 @@ export function createEc2 (parts: { judge: Judge, vault: Vault, random: RandomSo
     ...createInstanceOperations(gate),
     ...createAttributeOperations(gate),
     ...createVolumeOperations(gate),
+    ...createProfileAssociationOperations(gate, parts.judge),
     DescribeImages: createDescribeImages(gate),
     ...createTagOperations(gate)
   }
