@@ -113,13 +113,13 @@ export interface Store {
    * then all is written, or nothing. Answers the entries that `take` and `use` met, in the order of
    * the changes. `strong`: a lost write would fail open (a revocation, a use, a lease's intent).
    * @throws StoreConflict for a failed condition, StoreUnknown when the reply was lost,
-   * StoreUnavailable when nothing was done
+   * StoreUnavailable when nothing was done, BrokerError `invalid_request` for more than 1 MiB
    */
   commit (changes: readonly Change[], options?: { readonly strong?: boolean }): Promise<Entry[]>
   /**
    * Lists names below `prefix`, which is empty or ends in `/`, sorted as bytes. Equal names of
    * several records may be cut by the end of a page.
-   * @throws StoreUnavailable
+   * @throws StoreUnavailable, BrokerError `invalid_request` for an `after` that can be no name
    */
   list (prefix: string, page: Page): Promise<Named[]>
   /**

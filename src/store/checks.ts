@@ -1,3 +1,4 @@
+import { invalidRequest } from '../core/errors.ts'
 import {
   isPath, shardOf, type Change, type Claim, type Expect, type Key, type Page, type Put
 } from '../core/store.ts'
@@ -13,15 +14,19 @@ const STAMP = /^[0-9a-f]{16}$/
 
 /**
  * Refuses what must not reach a store: anything but well-formed keys, whatever a caller's types
- * promised (SEC-355, SEC-378). Not a judgement on a request: a TypeError or RangeError here is a
- * mistake of the program.
+ * promised (SEC-355, SEC-378). A TypeError or RangeError here is a mistake of the program; a
+ * BrokerError is about what only the store can judge of a request.
  */
 export function checkKeys (keys: readonly Key[]): void {
   if (keys.length > GET_MAX) throw new RangeError(`a read takes at most ${GET_MAX} keys`)
   for (const key of keys) checkKey(key)
 }
 
-/** Checks every change of a commit and answers the shard that all of them are in. */
+/**
+ * Checks every change of a commit and answers the shard that all of them are in.
+ *
+ * @throws BrokerError `invalid_request` where it is too large: only that is in a caller's hand.
+ */
 export function checkChanges (changes: readonly Change[]): string {
   const [first] = changes
   if (first === undefined || changes.length > CHANGES_MAX) {
@@ -35,20 +40,20 @@ export function checkChanges (changes: readonly Change[]): string {
     if (shardOf(change.key) !== shard) throw new RangeError('a commit has one shard')
     bytes += checkChange(change)
   }
-  if (bytes > COMMIT_BYTES_MAX) throw new RangeError('a commit has at most 1 MiB')
+  if (bytes > COMMIT_BYTES_MAX) throw invalidRequest('the data are too large: what is stored together holds at most 1 MiB')
   if (changes.length > 1 && new Set(changes.map((change) => change.key)).size < changes.length) {
     throw new RangeError('a commit names a key once')
   }
   return shard
 }
 
-/** Checks a list's arguments. */
+/** Checks a list's arguments. @throws BrokerError `invalid_request` for `after`, which callers choose. */
 export function checkPage (prefix: string, page: Page): void {
   if (typeof prefix !== 'string' || (prefix !== '' && !(isPath(prefix) && prefix.endsWith('/')))) {
     throw new RangeError('a prefix is empty or ends in /')
   }
   if (page.after !== undefined && !(typeof page.after === 'string' && isPath(page.after))) {
-    throw new RangeError('not a name to go on after')
+    throw invalidRequest('"after" is not a name to go on after')
   }
   if (page.shard !== undefined) checkKey(`${page.shard}:x`)
   checkCount(page.limit)
