@@ -2,18 +2,12 @@ import { AwsError } from '../aws-error.ts'
 import type { Call, Operations } from '../call.ts'
 import { readTexts } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
+import type { Described } from './described.ts'
 import type { Ec2Region, Subnet } from './ec2-state.ts'
 import { dhcpOptions, internetGateway, networkAcl, routeTable } from './routing.ts'
 import {
   absences, missing, pageOf, passesFilters, readFilters, tagSet, type Absence, type Ec2Gate, type Facets
 } from './query.ts'
-
-/** A part of the default network as a Describe call finds and shows it. */
-export interface Described {
-  readonly id: string
-  readonly facets: Facets
-  readonly tree: Tree
-}
 
 /** How a Describe call is named and answered. */
 interface Kind {

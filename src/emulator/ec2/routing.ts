@@ -1,5 +1,5 @@
+import type { Described } from './described.ts'
 import type { Ec2Region } from './ec2-state.ts'
-import type { Described } from './network.ts'
 
 /** The main route table of the default network: inside, and out by its gateway. */
 export function routeTable (region: Ec2Region, accountId: string): Described {
