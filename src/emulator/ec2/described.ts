@@ -1,4 +1,5 @@
 import type { Tree } from '../http/tree.ts'
+import type { Facets } from './query.ts'
 
 /** A part of the default network as a Describe call finds and shows it. */
 export interface Described {

@@ -1,12 +1,11 @@
 import { AwsError } from '../aws-error.ts'
 import type { Call, Operations } from '../call.ts'
 import { readTexts } from '../http/params.ts'
-import type { Tree } from '../http/tree.ts'
 import type { Described } from './described.ts'
 import type { Ec2Region, Subnet } from './ec2-state.ts'
 import { dhcpOptions, internetGateway, networkAcl, routeTable } from './routing.ts'
 import {
-  absences, missing, pageOf, passesFilters, readFilters, tagSet, type Absence, type Ec2Gate, type Facets
+  absences, missing, pageOf, passesFilters, readFilters, tagSet, type Absence, type Ec2Gate
 } from './query.ts'
 
 /** How a Describe call is named and answered. */
