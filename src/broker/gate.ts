@@ -1,8 +1,8 @@
 import type { Call, Capability, Operation, Outcome, Verb } from '../core/backend.ts'
-import { addressInBlocks } from '../core/cidr.ts'
+import { mayComeFrom } from '../core/cidr.ts'
 import { BrokerError, invalidRequest, permissionDenied, unsupportedPath } from '../core/errors.ts'
 import { readInput, type Fields, type Input } from '../core/fields.ts'
-import { requestPrefix, type Mount, type Token } from '../core/model.ts'
+import { requestPrefix, type Mount } from '../core/model.ts'
 import type { Revision } from '../core/revision.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
 import type { Acl, AclQuery } from '../policies/acl.ts'
@@ -143,7 +143,9 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
   ): Promise<Verdict> {
     // A wrapping token may have been used since it was looked at: the answer is that of one used before.
     if (live === null) return refused(request, await objectionTo(request, target, nowMs) ?? permissionDenied(), target)
-    if (!comesFromWithin(live.token, request)) return { ...refused(request, permissionDenied(), target), live }
+    if (!mayComeFrom(live.token, request.remoteAddress)) {
+      return { ...refused(request, permissionDenied(), target), live }
+    }
     const acl = aclFor(live.token.policies)
     if (request.verb === 'help') return adviseOn(request, target, acl, live, nowMs)
     return judge(request, request.verb, target, acl, live, nowMs)
@@ -162,7 +164,7 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
       const verdict = await admitAnyone(request, target, nowMs)
       if (verdict !== null) return verdict
       if (request.clientToken !== null) {
-        live = await tokens.find(request.clientToken, nowMs, (token) => comesFromWithin(token, request))
+        live = await tokens.find(request.clientToken, nowMs, (token) => mayComeFrom(token, request.remoteAddress))
       }
       return await admitKnown(request, target, live, nowMs)
     } catch (error) {
@@ -238,10 +240,6 @@ const nowhere = {
 function decide (acl: Acl, query: Omit<AclQuery, 'operation'>, word: OperationWord, { mount }: Target): AclVerdict {
   const decision = acl.check({ ...query, operation: word })
   return decision.allowed || mount !== null || word !== 'update' ? decision : acl.check({ ...query, operation: 'create' })
-}
-
-function comesFromWithin ({ boundCidrs }: Token, { remoteAddress }: BrokerRequest): boolean {
-  return boundCidrs.length === 0 || addressInBlocks(remoteAddress, boundCidrs)
 }
 
 function refused (request: BrokerRequest, denial: Error, { mount, path }: Pick<Target, 'mount' | 'path'>): Verdict {

@@ -36,6 +36,11 @@ export function addressInBlocks (address: string, blocks: readonly string[]): bo
   return blocks.some((text) => contains(parseBlock(text, 'bare'), inner))
 }
 
+/** Whether something that is bound to these addresses, if to any, may be used from this one. */
+export function mayComeFrom ({ boundCidrs }: { readonly boundCidrs: readonly string[] }, address: string): boolean {
+  return boundCidrs.length === 0 || addressInBlocks(address, boundCidrs)
+}
+
 /** Whether each inner block lies within one of the outer ones. Blocks that only together cover it do not count. */
 export function blocksWithin (inner: readonly string[], outer: readonly string[]): boolean {
   const outerBlocks = outer.map((text) => parseBlock(text, 'bare'))

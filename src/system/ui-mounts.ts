@@ -1,4 +1,5 @@
-import { operation, type Operation } from '../core/backend.ts'
+import { operation, type Call, type Operation } from '../core/backend.ts'
+import { mayComeFrom } from '../core/cidr.ts'
 import { BrokerError, permissionDenied } from '../core/errors.ts'
 import { text } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -27,10 +28,11 @@ export function createUiMountsOperations ({ mounts, findToken, reaches, version 
     return Object.fromEntries(shown)
   }
 
-  async function tokenOf (clientToken: string | null, nowMs: number): Promise<Token | null> {
+  /** These endpoints look at the token themselves, so that they hold it to its addresses too (SEC-102). */
+  async function tokenOf ({ request: { clientToken, remoteAddress }, nowMs }: Call): Promise<Token | null> {
     if (clientToken === null) return null
     const token = await findToken(clientToken, nowMs)
-    if (token === null) throw permissionDenied()
+    if (token === null || !mayComeFrom(token, remoteAddress)) throw permissionDenied()
     return token
   }
 
@@ -41,8 +43,8 @@ export function createUiMountsOperations ({ mounts, findToken, reaches, version 
       access: 'public',
       summary: 'List the mounts that the caller may know of',
       fields: {},
-      async run ({ request, nowMs }) {
-        const token = await tokenOf(request.clientToken, nowMs)
+      async run (call) {
+        const token = await tokenOf(call)
         return { kind: 'data', data: { secret: overview('secret', token), auth: overview('auth', token) } }
       }
     }),
@@ -52,8 +54,8 @@ export function createUiMountsOperations ({ mounts, findToken, reaches, version 
       access: 'public',
       summary: 'Find the mount of a path that the caller may reach',
       fields: { path: text('A path below a mount.') },
-      async run ({ request, nowMs }, { path = '' }) {
-        const token = await tokenOf(request.clientToken, nowMs)
+      async run (call, { path = '' }) {
+        const token = await tokenOf(call)
         if (token === null) throw permissionDenied()
         const mount = mounts.resolve(path)?.mount
         if (mount === undefined || !reachable(token, mount)) {

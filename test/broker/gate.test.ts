@@ -43,3 +43,13 @@ t.test('a token that may only create writes what is not there, and nothing twice
   t.match(await write(), { code: 'ok' })
   t.match(await write(), { code: 'permission_denied' })
 })
+
+t.test('SEC-102 a bound token is refused from elsewhere, also by what looks at tokens itself', async (t) => {
+  const { ask, must } = await createRig(t)
+  await must('write', 'auth/token/roles/bound', { token_bound_cidrs: ['10.0.0.0/8'] })
+  const clientToken = textAt(await must('write', 'auth/token/create/bound'), 'auth', 'client_token')
+  for (const path of ['sys/internal/ui/mounts', 'auth/token/lookup-self']) {
+    t.match(await ask('read', path, { clientToken, remoteAddress: '10.1.1.1' }), { code: 'ok' }, path)
+    t.match(await ask('read', path, { clientToken, remoteAddress: '192.0.2.1' }), { code: 'permission_denied', text: 'permission denied' }, path)
+  }
+})
