@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, writeSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { App } from './app.ts'
@@ -73,12 +73,14 @@ const exampleFolder = new URL('../config/example', import.meta.url).pathname
  */
 export async function writeRootToken (app: App, { rootTokenFile }: Config, logger: Logger): Promise<void> {
   if (rootTokenFile === null || existsSync(rootTokenFile)) return
-  const fd = openSync(rootTokenFile, 'wx', 0o600)
+  const { token, clientToken } = await makeRootToken(app, { displayName: 'root', lifeMs: rootTokenMs })
   try {
-    const { token, clientToken } = await makeRootToken(app, { displayName: 'root', lifeMs: rootTokenMs })
-    writeSync(fd, `${clientToken}\n`)
-    logger.warn({ accessor: token.accessor }, 'a root token of one hour was written to the file of LATCHKEY_ROOT_TOKEN_FILE')
-  } finally {
-    closeSync(fd)
+    writeFileSync(rootTokenFile, `${clientToken}\n`, { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    // What was begun is taken back, so that the next start tries again.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') rmSync(rootTokenFile, { force: true })
+    await app.revocation.revoke(token.accessor, app.clock.now())
+    throw error
   }
+  logger.warn({ accessor: token.accessor }, 'a root token of one hour was written to the file of LATCHKEY_ROOT_TOKEN_FILE')
 }
