@@ -2,8 +2,11 @@ import type { Clock } from '../core/clock.ts'
 import { createAcl, rootAcl, type Acl } from './acl.ts'
 import type { NamedRules, Rule } from './rule.ts'
 
-/** Most names that are held, over all lists; beyond it all are built again. */
-const nodesMax = 16_384
+/**
+ * Most names and rules that are held, over all lists; beyond it all are built again. A rule takes
+ * some 800 bytes in each list that has it.
+ */
+const heldMax = 100_000
 
 /** Lists of policy names that begin alike. */
 interface Node {
@@ -22,11 +25,11 @@ export type RulesOf = (name: string) => { readonly rules: readonly Rule[], reado
  */
 export function createAclCache ({ clock, rulesOf }: { clock: Clock, rulesOf: RulesOf }) {
   let root = node()
-  let nodes = 0
+  let held = 0
 
   function clear (): void {
     root = node()
-    nodes = 0
+    held = 0
   }
 
   function build (names: readonly string[], at: Node): Acl {
@@ -38,6 +41,7 @@ export function createAclCache ({ clock, rulesOf }: { clock: Clock, rulesOf: Rul
       const ends = policy?.expiresAtMs ?? Infinity
       if (policy === null || ends <= nowMs) continue
       policies.push({ name, rules: policy.rules })
+      held += policy.rules.length
       for (const endMs of [ends, ...policy.rules.map((rule) => rule.expiresAtMs ?? Infinity)]) {
         if (endMs > nowMs && endMs < at.validUntilMs) at.validUntilMs = endMs
       }
@@ -55,14 +59,14 @@ export function createAclCache ({ clock, rulesOf }: { clock: Clock, rulesOf: Rul
         if (next === undefined) {
           next = node()
           at.next.set(name, next)
-          nodes++
+          held++
         }
         at = next
       }
       if (at.acl !== null && (at.validUntilMs === Infinity || clock.now() < at.validUntilMs)) return at.acl
       at.acl = build(names, at)
       const { acl } = at
-      if (nodes > nodesMax) clear()
+      if (held > heldMax) clear()
       return acl
     },
     /** Forgets all: the policies changed. */
