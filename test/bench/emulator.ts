@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { cpus } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Identities } from '../../src/emulator/identities.ts'
 import { signedHeaders } from '../emulator/helpers/sign.ts'
+import { cpuMicrosOf } from './processes.ts'
 
 /** How fast the emulator vends, as a client on the same machine sees it. */
 export interface EmulatorFigures {
@@ -98,12 +98,6 @@ async function drive (
     })
   })))
   return { done, errors }
-}
-
-/** User and system time of a process; Linux counts it in hundredths of a second. */
-function cpuMicrosOf (pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
 
 if (import.meta.main) {
