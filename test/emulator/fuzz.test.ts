@@ -100,7 +100,7 @@ t.test('well signed nonsense is refused with a 4xx, and gives a caller without r
   const services: [string, string, string[]][] = [
     ['sts', '2011-06-15', ['AssumeRole', 'GetFederationToken', 'AssumeRoleWithWebIdentity', 'DecodeAuthorizationMessage', 'GetAccessKeyInfo', 'toString', '__proto__']],
     ['iam', '2010-05-08', ['CreateRole', 'PutRolePolicy', 'CreatePolicyVersion', 'ListUsers', 'TagRole', 'CreateAccessKey', 'constructor']],
-    ['ec2', '2016-11-15', ['RunInstances', 'DescribeInstances', 'TerminateInstances', 'CreateTags', 'DescribeInstanceAttribute', 'hasOwnProperty']]
+    ['ec2', '2016-11-15', ['RunInstances', 'DescribeInstances', 'TerminateInstances', 'CreateTags', 'DescribeInstanceAttribute', 'DescribeImages', 'ModifyVolume', 'AssociateIamInstanceProfile', 'hasOwnProperty']]
   ]
   const parameters = ['RoleArn', 'RoleSessionName', 'Policy', 'Name', 'UserName', 'RoleName', 'PolicyName', 'PolicyDocument', 'AssumeRolePolicyDocument', 'PolicyArn', 'Tags.member.1.Key', 'Tags.member.1.Value', 'TransitiveTagKeys.member.1', 'DurationSeconds', 'MaxItems', 'Marker', 'InstanceId.1', 'ImageId', 'Filter.1.Name', 'Filter.1.Value.1', 'ResourceId.1', 'WebIdentityToken', 'EncodedMessage', 'AccessKeyId']
   for (let round = 0; round < rounds / 3; round++) {

@@ -36,6 +36,10 @@ resource "aws_instance" "one" {
   ami           = "ami-0123456789abcdef0"
   instance_type = "t3.micro"
   tags          = { Name = ${JSON.stringify(name)}, ${tags} }
+
+  root_block_device {
+    volume_size = 20
+  }
 }
 
 output "what" {
