@@ -16,7 +16,8 @@ export interface ConnectionLimits {
 
 /** Why something of the transport was refused without there being a request to audit (SEC-259). */
 export type TransportRefusal =
-  | 'malformed' | 'headers_too_large' | 'timeout' | 'tls' | 'reset' | 'too_many_connections' | 'too_many_from_source' | 'unread_answer'
+  | 'malformed' | 'headers_too_large' | 'timeout' | 'tls' | 'reset' | 'too_many_connections' | 'too_many_from_source' | 'too_many_pipelined' |
+  'unread_answer'
 
 /** One kind of refusal so far: how often, and who came last. */
 export interface RefusalCount { readonly count: number, readonly lastAddress: string, readonly lastAtMs: number }
@@ -52,6 +53,8 @@ interface State extends Connection {
   readonly listVerb: ListVerb
   answersOwed: number
   readonly waiting: (() => void)[]
+  /** Whether no more is read until those that wait were answered. */
+  isPaused: boolean
   last: IncomingMessage | null
   /** The request whose body is being gathered. */
   gathering: IncomingMessage | null
@@ -61,6 +64,11 @@ interface State extends Connection {
   /** What to say, once the answers owed are out, about bytes that were no request. */
   farewell: string | null
 }
+
+/** Requests that wait for those before them, from which on nothing more is read. */
+const pipelinedPause = 32
+/** Requests that may wait; one read of the socket can hold more than were asked for. */
+const pipelinedMax = 1024
 
 const unknownConnection: Connection = { address: '', port: 0 }
 
@@ -126,6 +134,7 @@ export function createConnections ({ limits, clientAddress, clock }: {
       listVerb: watchListVerb(socket),
       answersOwed: 0,
       waiting: [],
+      isPaused: false,
       last: null,
       gathering: null,
       onBroken: null,
@@ -147,6 +156,7 @@ export function createConnections ({ limits, clientAddress, clock }: {
       state.answersOwed--
       if (socket.destroyed) state.waiting.length = 0
       state.waiting.shift()?.()
+      resumeWhenDue(socket, state)
       leaveWhenDue(socket, state)
     })
   }
@@ -178,10 +188,18 @@ export function createConnections ({ limits, clientAddress, clock }: {
     leaveWhenDue(socket, state)
   }
 
-  function leaveWhenDue (socket: Socket, state: State): void {
-    if (state.farewell === null || state.answersOwed > state.unanswerable) return
-    if (socket.writable) socket.end(state.farewell, () => socket.destroy())
-    state.farewell = null
+  /** Who sends faster than is answered waits, and does not fill our memory. */
+  function wait (socket: Socket, state: State, work: () => void): void {
+    if (socket.destroyed) return
+    if (state.waiting.length >= pipelinedMax) {
+      refuse('too_many_pipelined', state.address)
+      socket.destroy()
+      return
+    }
+    state.waiting.push(work)
+    if (state.waiting.length < pipelinedPause) return
+    state.isPaused = true
+    socket.pause()
   }
 
   return {
@@ -196,7 +214,7 @@ export function createConnections ({ limits, clientAddress, clock }: {
     inTurn (request, work) {
       const state = states.get(request.socket)
       if (state === undefined || state.answersOwed <= 1) work()
-      else state.waiting.push(work)
+      else wait(request.socket, state, work)
     },
     whenBroken (request, end) {
       const state = states.get(request.socket)
@@ -229,4 +247,16 @@ export function createConnections ({ limits, clientAddress, clock }: {
       })
     }
   }
+}
+
+function resumeWhenDue (socket: Socket, state: State): void {
+  if (!state.isPaused || state.farewell !== null || state.waiting.length > pipelinedPause / 2) return
+  state.isPaused = false
+  socket.resume()
+}
+
+function leaveWhenDue (socket: Socket, state: State): void {
+  if (state.farewell === null || state.answersOwed > state.unanswerable) return
+  if (socket.writable) socket.end(state.farewell, () => socket.destroy())
+  state.farewell = null
 }
