@@ -22,4 +22,4 @@ EXPOSE 8200
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
   CMD ["node", "src/health-check.ts"]
 # node is process 1 and gets the signals itself.
-ENTRYPOINT ["node", "--disable-proto=throw", "--disable-sigusr1", "--report-exclude-env", "src/server.ts"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--disable-proto=throw", "--disable-sigusr1", "--report-exclude-env", "src/server.ts"]

