@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BrokerRequest, BrokerResponse } from '../src/broker/request.ts'
-import type { Verb } from '../src/core/backend.ts'
+import type { EventsFor, Verb } from '../src/core/backend.ts'
 import type { Clock } from '../src/core/clock.ts'
 import { BrokerError, invalidRequest } from '../src/core/errors.ts'
 import { parseGoBoolean } from '../src/core/fields.ts'
@@ -40,6 +40,8 @@ export interface ApiOptions {
   readonly isOurs: (clientToken: string) => boolean
   /** Refuses a request before its body is read, say by a rate limit (SEC-068). */
   readonly admit: (request: BrokerRequest) => BrokerError | null
+  /** Answers with events, until they end. */
+  readonly openStream: (response: ServerResponse, stream: EventsFor, head: boolean) => void
   /** Whether the server is stopping, so that connections end with their answers. */
   readonly isStopping: () => boolean
 }
@@ -156,6 +158,7 @@ export function createApi (options: ApiOptions): Serve {
   function write (exchange: Exchange, answer: BrokerResponse): void {
     const { response } = exchange
     if (options.isStopping()) response.shouldKeepAlive = false
+    if (answer.kind === 'stream') return options.openStream(response, answer.stream, exchange.asked.head)
     const extra = extraHeaders(exchange, answer)
     if (answer.kind === 'empty') writeEmpty(response, answer.as === 'accepted' ? 202 : 204, extra)
     else if (answer.kind === 'text') writeText(response, answer)
@@ -231,7 +234,9 @@ function readSwitch (data: Record<string, Json>, name: string): boolean | Broker
   return text === '' ? false : parseGoBoolean(text) ?? invalidRequest('')
 }
 
-function extraHeaders ({ headers: { namespace } }: Exchange, answer?: BrokerResponse): readonly string[] {
+function extraHeaders (
+  { headers: { namespace } }: Exchange, answer?: Exclude<BrokerResponse, { kind: 'stream' }>
+): readonly string[] {
   const headers = answer === undefined || answer.kind === 'text' ? undefined : answer.headers
   if (namespace === null && headers === undefined) return noHeaders
   const extra = Object.entries(headers ?? {}).flat()

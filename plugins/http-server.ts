@@ -7,7 +7,7 @@ import type { BrokerRequest } from '../src/broker/request.ts'
 import type { Clock } from '../src/core/clock.ts'
 import type { BrokerError } from '../src/core/errors.ts'
 import { requestId } from '../src/core/ids.ts'
-import { createApi, type BodyLimits, type Door } from './api.ts'
+import { createApi, type ApiOptions, type BodyLimits, type Door } from './api.ts'
 import { createClientAddress } from './client-address.ts'
 import { createConnections, type ConnectionLimits, type Connections } from './connections.ts'
 import { logFailure, writeError, type FailureLog } from './errors.ts'
@@ -59,6 +59,8 @@ export interface HttpServerOptions {
   readonly isOurs?: (clientToken: string) => boolean
   /** Refuses a request before its body is read. Default: nobody. */
   readonly admit?: (request: BrokerRequest) => BrokerError | null
+  /** Answers with events. Default: ends the answer. */
+  readonly openStream?: ApiOptions['openStream']
 }
 
 /** The HTTP front. */
@@ -102,6 +104,7 @@ export function createHttpServer (options: HttpServerOptions): HttpServer {
     isPublic: options.isPublic ?? ((path) => path.startsWith('auth/') && path.endsWith('/login')),
     isOurs: options.isOurs ?? (() => true),
     admit: options.admit ?? (() => null),
+    openStream: options.openStream ?? ((response) => { response.end() }),
     isStopping: () => stopping
   })
 

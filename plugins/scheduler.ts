@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 /** Work that nobody asks for. It decides itself whether there is anything to do, and may run twice at once elsewhere. */
 export interface Job {
   readonly name: string
-  run (): Promise<void>
+  run (): Promise<unknown>
 }
 
 export interface SchedulerOptions {

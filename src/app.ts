@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts'
 import { createHttpServer, type HttpServer } from '../plugins/http-server.ts'
 import { createTokenSigner } from '../plugins/jwt.ts'
 import { createScheduler } from '../plugins/scheduler.ts'
-import { registerStatus } from '../plugins/status.ts'
+import { registerStatus, type StatusFacts } from '../plugins/status.ts'
 import { openTls, type TlsFiles } from '../plugins/tls.ts'
 import { openAudit, type Audit } from './audit/audit.ts'
 import { openFileDevice } from './audit/file-device.ts'
@@ -23,6 +23,7 @@ import { createMetrics, type Reading } from './metrics/metrics.ts'
 import { createMountTable, plainConfig, type MountTable } from './mounts/mount-table.ts'
 import type { OpenStore } from './open-store.ts'
 import { createPolicyStore } from './policies/policy-store.ts'
+import { createNameMac, createRotatingNames } from './rotating-names.ts'
 import { lengthPrefixed, open, seal } from './store/seal.ts'
 import { createRemount } from './system/remount.ts'
 import { createUnmount } from './system/unmount.ts'
@@ -64,10 +65,10 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   const systemTtls = { ttlSecondsDefault: config.leaseTtlSeconds ?? 0, ttlSecondsMax: config.leaseTtlSecondsMax ?? 0 }
   const revision = createRevision({ store })
   const policies = createPolicyStore({ store, revision, clock })
-  const mounts = createMountTable({ store, revision, systemTtls })
+  const mac = createNameMac(keyring)
+  const mounts = createMountTable({ store, revision, systemTtls, clock, mac })
   revision.follow(() => mounts.load())
-  await policies.load()
-  await mounts.load()
+  await Promise.all([policies.load(), mounts.load()])
 
   const signer = createTokenSigner(() => keyring)
   const names = createTokenNames({
@@ -110,11 +111,17 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   })
   const { aclFor } = policies
   const remounting = createRemount({ store, mounts, endMount: leases.endMount, aclFor, waitMs: 5000 })
+  const rotatingNames = createRotatingNames({
+    store, keyring, clock, logger, mac, mounts, revision, policies, tokens, nudge, audit: () => audit,
+    revokeToken: revocation.revoke,
+    endSecretId: (accessor) => backends.endSecretId(accessor)
+  })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
     unmount: unmounting.unmount,
     remountOperations: remounting.operations,
-    nudge,
+    nameOperations: rotatingNames.operations,
+    publish: rotatingNames.publish, nudge,
     audit: () => audit,
     metrics: () => metrics
   })
@@ -128,7 +135,8 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       ['token', revocation.expire],
       ['dying', revocation.bury],
       ['unmount', unmounting.finish],
-      ['remount', remounting.finish]
+      ['remount', remounting.finish],
+      ...rotatingNames.dueHandlers
     ]),
     onError: (kind, error) => logger.error({ kind, err: error }, 'due work failed and will be done again')
   })
@@ -136,11 +144,8 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   const revokeToken = revocation.revoke
   const settlement = createSettlement({ tokens, leases, wrapping, revokeToken, now: clock.now })
   const broker = createBroker({
-    clock,
-    gate,
-    settlement,
-    audit,
-    revokeToken,
+    clock, gate, settlement, audit, revokeToken,
+    watch: rotatingNames.watch.see,
     observe: ({ mount, operation }, outcome, seconds) =>
       metrics.observe({ mountType: mount?.type ?? 'none', operation, outcome, seconds })
   })
@@ -154,19 +159,12 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     logger,
     trustedProxies: config.trustedProxies ?? [],
     isPublic: (target) => isPublicPath(target, mounts, backends.find),
+    openStream: rotatingNames.openStream,
     isOurs: (clientToken) => signer.verify(clientToken, clock.now()) !== null,
     ...(tls !== null && { tls })
   })
   const metrics = createMetrics({ readings: readingsOf(http, audit) })
-  registerStatus(http.app, {
-    version: apiVersion,
-    buildDate,
-    clusterName: config.clusterName ?? '',
-    clusterId: keyring.clusterId,
-    storageType: opened.storageType,
-    now: () => clock.now(),
-    degraded: () => problemsOf(opened, audit, storeIsThere, revision.isFresh())
-  })
+  registerStatus(http.app, factsOf(config, opened, () => problemsOf(opened, audit, storeIsThere, revision.isFresh())))
   async function lookForStore (): Promise<void> {
     storeIsThere = await opened.isThere()
     if (!storeIsThere) logger.fatal('the store came back empty or as another one: bring the right one back')
@@ -176,10 +174,11 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     everyMs: [
       { name: 'follow the revision', periodMs: 500, run: () => revision.poll() },
       { name: 'follow the store\'s time', periodMs: 5000, run: () => clock.follow() },
+      ...rotatingNames.jobs,
       { name: 'look after audit files', periodMs: 2000, run: () => audit.check() },
       { name: 'look whether the store is there', periodMs: 10_000, run: lookForStore }
     ],
-    cron: [{ name: 'sweep', expression: '* * * * * *', run: async () => { await sweeper.sweep() } }]
+    cron: [{ name: 'sweep', expression: '* * * * * *', run: () => sweeper.sweep() }, ...rotatingNames.cron]
   })
 
   return {
@@ -203,8 +202,10 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
       else logger.info('log files and certificates were opened again')
     },
     async close (deadlineMs) {
+      rotatingNames.release()
       await http.stop(deadlineMs)
-      await within(backgroundMs, Promise.all([scheduler.stop(), sweeper.stop(), backends.close()]))
+      const background = [scheduler.stop(), sweeper.stop(), rotatingNames.close(), backends.close()]
+      await within(backgroundMs, Promise.all(background))
       await audit.close()
       await store.close()
     }
@@ -244,6 +245,15 @@ function readingsOf (http: HttpServer, audit: Audit): Reading[] {
       read: () => new Map(audit.status().map(({ name, gaps }) => [name, gaps]))
     }
   ]
+}
+
+/** What the status routes tell. */
+function factsOf (
+  config: Config, { keyring, clock, storageType }: OpenStore, degraded: () => string[]
+): StatusFacts {
+  const { clusterId } = keyring
+  const clusterName = config.clusterName ?? ''
+  return { version: apiVersion, buildDate, clusterName, clusterId, storageType, now: () => clock.now(), degraded }
 }
 
 /** What of the parts does not work as it should, each a public sentence. */
@@ -298,7 +308,8 @@ function openTlsFiles (config: Config): TlsFiles | null {
 /** Whether a path is served without a token, so that its body is bounded more tightly (SEC-285). */
 function isPublicPath (target: string, mounts: MountTable, find: ReturnType<typeof createBackends>['find']): boolean {
   const resolved = mounts.resolve(target)
-  if (resolved === null) return false
+  // An own path that answers only some tokens is an unknown one to who shows none.
+  if (resolved === null || resolved.reached.by === 'guarded') return false
   return find(resolved.mount)?.table.match(resolved.rest, 'write')?.operation?.access === 'public'
 }
 

@@ -9,8 +9,9 @@ import type { DueHandler } from './broker/sweep.ts'
 import type { AuthMethod, Backend, Engine, EngineContext, Operation, TtlBounds } from './core/backend.ts'
 import type { Clock } from './core/clock.ts'
 import { invalidRequest } from './core/errors.ts'
+import type { Publish } from './core/events.ts'
 import type { JsonObject } from './core/json.ts'
-import type { Lease, Mount, Token } from './core/model.ts'
+import { requestPrefix, type Lease, type Mount, type Token } from './core/model.ts'
 import type { Store } from './core/store.ts'
 import { createAwsEngine } from './engines/aws/engine.ts'
 import { createKvEngine, isVersioned, kvAliases } from './engines/kv/engine.ts'
@@ -52,6 +53,8 @@ export interface BackendParts {
   readonly systemTtls: TtlBounds
   readonly unmount: (mount: Mount, nowMs: number) => Promise<void>
   readonly remountOperations: readonly Operation[]
+  readonly nameOperations: readonly Operation[]
+  readonly publish: Publish
   readonly nudge: () => void
   /** Opened after the backends, whose parameter names it needs. */
   readonly audit: () => Audit
@@ -101,7 +104,10 @@ export function createBackends (parts: BackendParts) {
     const engine = engines.find(({ type }) => type === mount?.type)
     return {
       async revoke (lease: Lease, nowMs: number): Promise<'revoked' | 'expires'> {
-        return mount === null || engine === undefined ? 'expires' : engine.revoke(contextOf(mount, nowMs), lease)
+        const ended = mount === null || engine === undefined ? 'expires' : await engine.revoke(contextOf(mount, nowMs), lease)
+        const path = mount === null ? '' : requestPrefix(mount).slice(0, -1)
+        parts.publish({ type: 'lease', change: 'revoked', mount: path, leaseId: `${lease.path}/${lease.id}` })
+        return ended
       },
       async renew (lease: Lease, ttlSeconds: number, nowMs: number): Promise<JsonObject | null> {
         if (mount === null || engine?.renew === undefined) throw invalidRequest('lease is not renewable')
@@ -120,6 +126,8 @@ export function createBackends (parts: BackendParts) {
       .flatMap(({ table }) => table.operations)
       .flatMap(({ fields }) => Object.keys(fields)),
     dueHandlers: appRole.dueHandlers as ReadonlyMap<string, DueHandler>,
+    /** Removes a secret_id of whatever role; its tokens stay. */
+    endSecretId: (accessor: string) => appRole.secretIds.remove(accessor),
     /** Removes what a mount's backend keeps outside of the mount's own shard. Repeatable. */
     removeMount: (accessor: string) => appRole.removeMount(accessor),
     /** Waits for work in the background, and lets go of connections. */
@@ -150,6 +158,7 @@ export function createBackends (parts: BackendParts) {
           }
         }),
         ...parts.remountOperations,
+        ...parts.nameOperations,
         ...createUiMountsOperations({
           mounts,
           version: apiVersion,
@@ -158,6 +167,10 @@ export function createBackends (parts: BackendParts) {
         }),
         ...createPolicyOperations({ policies }),
         ...createCapabilityOperations({
+          stablePathOf: (path) => {
+            const found = mounts.resolve(path)
+            return found?.reached.by === 'present' || found?.reached.by === 'grace' ? requestPrefix(found.mount) + found.rest : path
+          },
           aclFor: policies.aclFor,
           tokens: {
             find: (clientToken, nowMs) => liveToken(tokens.peek(clientToken, nowMs)),

@@ -4,7 +4,7 @@ import { createRecent } from '../core/recent.ts'
 import { isoTime } from '../core/iso-time.ts'
 import type { Hash } from './hasher.ts'
 import { redact, textsOf } from './redact.ts'
-import { hideRepeated, hideTokens, quote } from './text.ts'
+import { hideNames, hideRepeated, hideTokens, quote } from './text.ts'
 
 /** A request as the audit log tells of it. Pass the same object for its answer, and do not freeze it. */
 export interface AuditSubject {
@@ -112,13 +112,19 @@ export function createEntryWriter ({ hash, names, index }: EntryWriterOptions): 
     return redact(data, { hash, names, secretKeys: known ? subject.secretKeys : 'all', clearKeys: known ? clearKeys ?? [] : [] })
   }
 
+  /** Names of mounts are asked for below `sys/`; elsewhere a path begins with the mount's own. */
+  function shownPath (path: string, { type }: Mount): string {
+    const shown = hideTokens(path, hash)
+    return type === 'system' ? hideNames(shown, hash) : shown
+  }
+
   function requestPart (subject: AuditSubject): string {
     const { mount, token, clientToken, data, wrapTtlSeconds } = subject
     return `"request":{"id":${quote(subject.id)},"operation":${quote(subject.operation)},` +
       (mount === null ? '' : `${mountPart(mount)},`) +
       (clientToken === null ? '' : `"client_token":"${hash(clientToken)}",`) +
       (token === null ? '' : `"client_token_accessor":"${hash(token.accessor)}",`) +
-      `"namespace":{"id":"root"},"path":${mount === null ? `"${hash(subject.path)}"` : quote(hideTokens(subject.path, hash))},` +
+      `"namespace":{"id":"root"},"path":${mount === null ? `"${hash(subject.path)}"` : quote(shownPath(subject.path, mount))},` +
       (isEmpty(data) ? '' : `"data":${dataOf(data, subject, mount?.config.auditNonHmacRequestKeys ?? null)},`) +
       `"remote_address":${quote(subject.remoteAddress)},"remote_port":${subject.remotePort}` +
       (subject.socketAddress === subject.remoteAddress ? '' : `,"socket_address":${quote(subject.socketAddress)}`) +
@@ -131,7 +137,7 @@ export function createEntryWriter ({ hash, names, index }: EntryWriterOptions): 
   }
 
   function sentence (text: string, { data }: AuditSubject): string {
-    return quote(hideRepeated(text, { names, hash, sent: textsOf(data, names) }))
+    return quote(hideRepeated(hideNames(text, hash), { names, hash, sent: textsOf(data, names) }))
   }
 
   function errorPart (text: string | null | undefined, subject: AuditSubject): string {

@@ -16,10 +16,11 @@ export const ownNames: ReadonlySet<string> = new Set(`
   namespace_path num_uses oldest_version options orphan path paths period permissions_boundary_arn
   plugin_version policies policy policy_arns policy_document policy_type renewable required_parameters
   allowed_parameters denied_parameters revocation role role_arns role_id role_name role_session_name
-  root rules running_plugin_version running_sha256 seal_wrap secret secret_id secret_id_accessor
+  root rotated rules running_plugin_version running_sha256 seal_wrap secret secret_id secret_id_accessor
   secret_id_bound_cidrs secret_id_num_uses secret_id_ttl secret_key security_token session_token
-  session_tags source_address state subkeys sum token token_bound_cidrs token_explicit_max_ttl
+  session_tags slot source_address state subkeys sum token token_bound_cidrs token_explicit_max_ttl
   token_max_ttl token_no_default_policy token_num_uses token_period token_policies token_ttl
   token_type ttl type updated_time user_path uuid version versions warnings wrap_info
-  wrapped_accessor
+  wrapped_accessor remaining_seconds revision prefix schedule grace_period jitter stable_path on_tripwire
+  rotated_time next_rotation_time in_grace ends_time clients resolving address last_seen_time token_accessor
 `.trim().split(/\s+/))

@@ -31,6 +31,14 @@ export function hideTokens (path: string, hash: Hash): string {
   return path.includes('eyJ') ? path.replace(webToken, hash) : path
 }
 
+const longWord = /[a-z0-9_.-]{26,}/g
+const derived = /[0-9a-v]{26}$/
+
+/** A text in clear, but for what may be a mount's name that rotates: its last 26 characters are derived (SEC-222). */
+export function hideNames (text: string, hash: Hash): string {
+  return text.length < 26 ? text : text.replace(longWord, (word) => derived.test(word) ? hash(word) : word)
+}
+
 /** RFC 3339 section 5.6, date-time. */
 const dateTime = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/
 

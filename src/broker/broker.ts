@@ -22,6 +22,16 @@ export interface BrokerOptions {
   readonly revokeToken: (accessor: string, nowMs: number) => Promise<boolean>
   /** Told of every request that is over, for metrics. */
   readonly observe: (verdict: Verdict, outcome: string, seconds: number) => void
+  /** Sees each request when its answer is decided, whatever it is. Takes no time, never throws. */
+  readonly watch?: (seen: Seen) => void
+}
+
+/** A request as it went. */
+export interface Seen {
+  readonly request: BrokerRequest
+  readonly verdict: Verdict
+  /** null: it was answered with an error. */
+  readonly settled: Settled | null
 }
 
 /**
@@ -29,7 +39,9 @@ export interface BrokerOptions {
  * steps is the security property: decide, record, run, record, confirm, answer. Where no audit
  * device can write, nothing is done before, and nothing is answered after.
  */
-export function createBroker ({ clock, gate, settlement, audit, revokeToken, observe }: BrokerOptions) {
+export function createBroker (
+  { clock, gate, settlement, audit, revokeToken, observe, watch = () => {} }: BrokerOptions
+) {
   async function work ({ head }: BrokerRequest, verdict: Verdict): Promise<Settled> {
     if (verdict.denial !== null) throw verdict.denial
     if (verdict.work === null) throw new Error('a request that is not denied has work')
@@ -47,6 +59,7 @@ export function createBroker ({ clock, gate, settlement, audit, revokeToken, obs
       settled = await work(request, verdict)
     } catch (error) {
       await audit.recordResponse(subject, failedAnswer(error))
+      watch({ request, verdict, settled: null })
       throw error
     }
     try {
@@ -56,6 +69,7 @@ export function createBroker ({ clock, gate, settlement, audit, revokeToken, obs
       if (settled.withdraw !== null) await settled.withdraw()
       throw error
     }
+    watch({ request, verdict, settled })
     return settled.response
   }
 

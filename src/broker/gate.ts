@@ -5,6 +5,8 @@ import { readInput, type Fields, type Input } from '../core/fields.ts'
 import { requestPrefix, type Mount } from '../core/model.ts'
 import type { Revision } from '../core/revision.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
+import type { Reached } from '../mounts/name-table.ts'
+import { stableCapabilityPath } from '../mounts/stable-path.ts'
 import type { Acl, AclQuery } from '../policies/acl.ts'
 import type { AclVerdict } from '../policies/rule.ts'
 import type { LiveToken, TokenStore } from '../tokens/token-store.ts'
@@ -19,6 +21,8 @@ export type OperationWord = Exclude<Capability, 'sudo'>
 export interface Verdict {
   readonly denial: Error | null
   readonly mount: Mount | null
+  /** By which of its names the mount was reached; null where nothing is mounted. */
+  readonly reached: Reached | null
   readonly live: LiveToken | null
   /** The word for the audit log. */
   readonly operation: OperationWord | 'help'
@@ -50,6 +54,7 @@ export interface GateOptions {
 /** What is known before anybody was authenticated. */
 interface Target {
   readonly mount: Mount | null
+  readonly reached: Reached | null
   readonly registered: Registered | null
   readonly rest: string
   readonly path: string
@@ -69,9 +74,9 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     if (resolved === null || registered === null) {
       return { ...nowhere, path: request.path }
     }
-    const { mount, rest } = resolved
+    const { mount, rest, reached } = resolved
     const path = requestPrefix(mount) + rest
-    const at = { mount, registered, rest, path: rest === '' ? path.slice(0, -1) : path }
+    const at = { mount, reached, registered, rest, path: rest === '' ? path.slice(0, -1) : path }
     if (request.verb === 'help') return { ...nowhere, ...at }
     const match = registered.table.match(rest, request.verb)
     if (match === null || match.operation === null) return { ...nowhere, ...at, known: match !== null }
@@ -119,9 +124,17 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     return precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
   }
 
+  /** A mount's own path that answers only some tokens is an unknown path to the others, and to who shows none. */
+  function opened (request: BrokerRequest, target: Target, acl: Acl | null): Target {
+    if (target.reached?.by !== 'guarded' || target.mount === null) return target
+    const query = { path: stableCapabilityPath(target.mount), data: null, wrapTtlSeconds: null }
+    return acl?.check({ ...query, operation: 'read' }).allowed === true ? target : { ...nowhere, path: request.path }
+  }
+
   /** What needs no token to be decided; null: the rest does. */
-  async function admitAnyone (request: BrokerRequest, target: Target, nowMs: number): Promise<Verdict | null> {
-    const { mount, operation } = target
+  async function admitAnyone (request: BrokerRequest, located: Target, nowMs: number): Promise<Verdict | null> {
+    const target = opened(request, located, null)
+    const { mount, reached, path, operation } = target
     const refuse = (denial: Error) => refused(request, denial, target)
     if (request.refusal !== null) return refuse(request.refusal)
     if (request.trailingSlash && request.verb !== 'list' && request.verb !== 'help') {
@@ -132,15 +145,16 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
       const callAs = callFor(request, target, mount, null, nowMs)
       const word = await operationWord(target, callAs, request.verb)
       const admitted = { live: null, grantedBy: [], operation: word, denial: null, allowed: true }
-      return { ...admitted, mount, path: target.path, work: workOf(target, callAs(word)) }
+      return { ...admitted, mount, reached, path, work: workOf(target, callAs(word)) }
     }
     const objection = await objectionTo(request, target, nowMs)
     return objection === null ? null : refuse(objection)
   }
 
   async function admitKnown (
-    request: BrokerRequest, target: Target, live: LiveToken | null, nowMs: number
+    request: BrokerRequest, located: Target, live: LiveToken | null, nowMs: number
   ): Promise<Verdict> {
+    const target = opened(request, located, live === null ? null : aclFor(live.token.policies))
     // A wrapping token may have been used since it was looked at: the answer is that of one used before.
     if (live === null) return refused(request, await objectionTo(request, target, nowMs) ?? permissionDenied(), target)
     if (!mayComeFrom(live.token, request.remoteAddress)) {
@@ -187,7 +201,8 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     const word = looks ? await operationWord(target, callAs, verb) : plainWordOf(verb)
     const decision = decide(acl, query, word, target)
     const allowed = decision.allowed && (decision.sudo || !needsSudo(target))
-    const found = { mount, path: target.path, live, operation: word, allowed, grantedBy: decision.grantedBy }
+    const { reached, path } = target
+    const found = { mount, reached, path, live, operation: word, allowed, grantedBy: decision.grantedBy }
     const refuse = (denial: Error): Verdict => ({ ...found, denial, work: null })
     if (!allowed) return refuse(permissionDenied())
     if (mount === null || callAs === null) return refuse(noHandler(request.path))
@@ -205,7 +220,7 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     request: BrokerRequest, target: Target, acl: Acl, live: LiveToken, nowMs: number
   ): Verdict {
     const { mount, registered } = target
-    const found = { mount, path: target.path, live, operation: 'help' as const, grantedBy: [] }
+    const found = { mount, reached: target.reached, path: target.path, live, operation: 'help' as const, grantedBy: [] }
     if (mount === null || registered === null || !acl.allowsAtOrBelow(requestPrefix(mount))) {
       return { ...found, denial: noHandler(request.path), allowed: true, work: null }
     }
@@ -227,6 +242,7 @@ function mayWrite (acl: Acl, query: Omit<AclQuery, 'operation'>): boolean {
 
 const nowhere = {
   mount: null,
+  reached: null,
   registered: null,
   rest: '',
   operation: null,
@@ -242,9 +258,9 @@ function decide (acl: Acl, query: Omit<AclQuery, 'operation'>, word: OperationWo
   return decision.allowed || mount !== null || word !== 'update' ? decision : acl.check({ ...query, operation: 'create' })
 }
 
-function refused (request: BrokerRequest, denial: Error, { mount, path }: Pick<Target, 'mount' | 'path'>): Verdict {
+function refused (request: BrokerRequest, denial: Error, { mount, reached, path }: Target): Verdict {
   const operation = request.verb === 'help' ? 'help' : plainWordOf(request.verb)
-  return { mount, path, live: null, allowed: false, grantedBy: [], work: null, operation, denial }
+  return { mount, reached, path, live: null, allowed: false, grantedBy: [], work: null, operation, denial }
 }
 
 async function precheck (operation: Operation, call: Call, { input, inputError }: Target): Promise<BrokerError | null> {

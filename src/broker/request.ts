@@ -1,4 +1,4 @@
-import type { Verb } from '../core/backend.ts'
+import type { EventsFor, Verb } from '../core/backend.ts'
 import type { BrokerError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 
@@ -33,5 +33,7 @@ export type BrokerResponse =
   | { readonly kind: 'body', readonly json: string, readonly as?: 'accepted' | 'absent', readonly headers?: Readonly<Record<string, string>> }
   /** Text as it is; `invalid`: a 400. */
   | { readonly kind: 'text', readonly contentType: string, readonly text: string, readonly as?: 'invalid' }
+  /** Goes on until the token, the client or the broker ends it. */
+  | { readonly kind: 'stream', readonly stream: EventsFor }
   /** 204, or an empty 202. */
   | { readonly kind: 'empty', readonly as?: 'accepted', readonly headers?: Readonly<Record<string, string>> }

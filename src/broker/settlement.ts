@@ -1,5 +1,5 @@
 import type { AuditAnswer } from '../audit/entry.ts'
-import { CredentialUncertain, type Call, type Issued, type Login, type Outcome } from '../core/backend.ts'
+import { CredentialUncertain, type Call, type EventsFor, type Issued, type Login, type Outcome } from '../core/backend.ts'
 import { BrokerError, invalidRequest, notFound } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import { requestPrefix } from '../core/model.ts'
@@ -58,6 +58,7 @@ export function createSettlement (options: SettlementOptions) {
       case 'wrapped': return wrappedSettled(outcome.wrapInfo)
       case 'envelope': return { response: { kind: 'body', json: outcome.json }, ...nothingMade }
       case 'text': return { response: outcome, ...nothingMade }
+      case 'stream': return streamSettled(call, outcome.stream)
       case 'bare': return { response: { kind: 'body', json: JSON.stringify(outcome.body) }, ...nothingMade, view: { data: outcome.body } }
     }
   }
@@ -248,6 +249,11 @@ function noneSettled (work: Work, outcome: Extract<Outcome, { kind: 'none' }>): 
 function wrappedSettled (wrapInfo: JsonObject): Settled {
   const json = envelope({ requestId: '', wrapInfo })
   return { response: { kind: 'body', json }, ...nothingMade, view: { wrapInfo } }
+}
+
+function streamSettled ({ request }: Call, stream: EventsFor): Settled {
+  if (request.wrapTtlSeconds !== null) throw invalidRequest('a stream of events cannot be wrapped')
+  return { response: { kind: 'stream', stream }, ...nothingMade }
 }
 
 function headersOf (outcome: { readonly headers?: Readonly<Record<string, string>> }) {

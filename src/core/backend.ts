@@ -156,6 +156,15 @@ export type Outcome =
   | { readonly kind: 'text', readonly contentType: string, readonly text: string, readonly as?: 'invalid' }
   /** An answer without envelope (contract 1.5, last line). */
   | { readonly kind: 'bare', readonly body: JsonObject }
+  /** An answer that goes on: events as they happen. */
+  | { readonly kind: 'stream', readonly stream: EventsFor }
+
+/** Which events, and for whom: they end with the token. */
+export interface EventsFor {
+  readonly tokenAccessor: string
+  /** null: of all types. */
+  readonly types: readonly string[] | null
+}
 
 type Headers = Readonly<Record<string, string>>
 

@@ -37,11 +37,48 @@ export interface MountConfig {
   readonly userLockout: Json
 }
 
-/** How a mount's name changes: the slot is a stored counter with the last scheduled instant. */
-export interface Rotation {
-  readonly prefix: string
+/**
+ * How a mount's name changes. The name in a slot is derived from the mount's accessor and the slot,
+ * so the record holds the counter and no name. Times are epoch ms of the store.
+ */
+export interface Rotation extends RotationSettings {
+  /** false: was turned off. The record stays, so that no slot comes twice. */
+  readonly enabled: boolean
+  /** A counter that never goes back. */
   readonly slot: number
+  /** The keyring's term whose key names the present slot. */
+  readonly term: number
+  /** Since when the present name is served. */
+  readonly startedAtMs: number
+  /** The last instant of the schedule that was acted upon, or passed over by a new schedule. */
   readonly scheduledAtMs: number
+  /** Former names, newest first: all that are in grace, and the last of those that are not. */
+  readonly past: readonly PastName[]
+}
+
+/** A former name of a mount. */
+export interface PastName {
+  readonly slot: number
+  readonly term: number
+  readonly prefix: string
+  readonly replacedAtMs: number
+  /** When its grace ends; null: it has ended for good, whatever a clock says later. */
+  readonly endsAtMs: number | null
+}
+
+/** What an operator chooses of a rotation. */
+export interface RotationSettings {
+  /** What names begin with. */
+  readonly prefix: string
+  /** When, in the syntax of node-cron, in UTC; null: by hand only. */
+  readonly cron: string | null
+  readonly graceSeconds: number
+  /** A firing comes later by less than this, by an amount that only the broker knows. */
+  readonly jitterSeconds: number
+  /** Whether the mount's own path answers; `capability`: to tokens that may read `sys/latchkey/stable/<path>`. */
+  readonly stablePath: 'always' | 'capability' | 'never'
+  /** What becomes of who uses a retired name. An event is published in any case. */
+  readonly reaction: 'log' | 'revoke-token' | 'revoke-secret-id'
 }
 
 /** The path prefix under which requests reach a mount, with its slash: `aws/`, `auth/approle/`. */

@@ -1,4 +1,5 @@
 import type { MountStore, TtlBounds } from '../core/backend.ts'
+import type { Clock } from '../core/clock.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { drawUuid } from '../core/ids.ts'
 import { requestPrefix, type Mount, type MountConfig } from '../core/model.ts'
@@ -7,6 +8,8 @@ import { retryConflicts } from '../core/retry.ts'
 import type { Revision } from '../core/revision.ts'
 import { drawStamp, key, StoreConflict, SYS, type Change, type Stamp, type Store } from '../core/store.ts'
 import { createMountStore } from './mount-store.ts'
+import { createNameTable, type Place, type Reached } from './name-table.ts'
+import type { NameMac } from './rotation.ts'
 
 const epochKey = key(SYS, 'mount-epoch')
 const mountKey = (accessor: string) => key(SYS, `mount/${accessor}`)
@@ -29,13 +32,24 @@ export const plainConfig: MountConfig = {
   userLockout: null
 }
 
+/** The mount that a path leads to. */
+export interface Resolved {
+  readonly mount: Mount
+  /** What follows the mount's own path or name. */
+  readonly rest: string
+  readonly reached: Reached
+}
+
 /**
  * All mounts, in memory, in step with the other brokers. A path is found by the longest mount
  * path that it begins with, segment by segment.
  */
 export interface MountTable {
   load (): Promise<void>
-  resolve (path: string): { readonly mount: Mount, readonly rest: string } | null
+  /** By a mount's own path, its present name, or one in grace; what else there was is not found. */
+  resolve (path: string): Resolved | null
+  /** The request prefix that callers use now, without its last slash; null where its key is gone. */
+  presentName (mount: Mount): string | null
   byAccessor (accessor: string): Mount | null
   find (table: Mount['table'], path: string): Mount | null
   /** Sorted by path. */
@@ -45,7 +59,8 @@ export interface MountTable {
   /** @throws BrokerError `invalid_request` when the path is taken, inside or above another mount. */
   enable (mount: NewMount): Promise<Mount>
   /**
-   * Stores a changed mount, with further changes of the shard `sys` in the same step.
+   * Stores a changed mount, with further changes of the shard `sys` in the same step; nothing where
+   * the change answers the mount as it is.
    * @throws BrokerError when it is gone, or when another has the path that it shall have.
    */
   update (accessor: string, change: (mount: Mount) => Mount, beside?: readonly Change[]): Promise<Mount>
@@ -60,14 +75,20 @@ export interface MountTableOptions {
   readonly revision: Revision
   /** The system's TTLs, for mounts that have none of their own. */
   readonly systemTtls: TtlBounds
+  /** Ends graces. */
+  readonly clock: Clock
+  /** Names the mounts whose names rotate. */
+  readonly mac: NameMac
 }
 
-export function createMountTable ({ store, revision, systemTtls }: MountTableOptions): MountTable {
+export function createMountTable ({ store, revision, systemTtls, clock, mac }: MountTableOptions): MountTable {
   let mounts: ReadonlyMap<string, Mount> = new Map()
+  const names = createNameTable(mac)
   /** By request prefix without its last slash. */
-  let byPath: ReadonlyMap<string, Mount> = new Map()
+  let places = new Map<string, Place>()
+  let byOwnPath: ReadonlyMap<string, Mount> = new Map()
   let epoch: Stamp | 'absent' = 'absent'
-  /** The longest of `byPath`: no look-up needs more of a path than that. */
+  /** The longest of `places`: no look-up needs more of a path than that. */
   let longest = 0
   let stores: ReadonlyMap<string, MountStore> = new Map()
   let loading: Promise<void> = Promise.resolve()
@@ -93,8 +114,10 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
       if (page.length < 500) break
     }
     mounts = loaded
-    byPath = new Map([...loaded.values()].map((mount) => [requestPrefix(mount).slice(0, -1), mount]))
-    longest = Math.max(0, ...[...byPath.keys()].map((path) => path.length))
+    places = names.build(loaded.values())
+    byOwnPath = new Map([...loaded.values()].map((mount) => [requestPrefix(mount).slice(0, -1), mount]))
+    longest = 0
+    for (const prefix of places.keys()) longest = Math.max(longest, prefix.length)
     stores = new Map([...loaded.keys()].map((accessor) => [accessor, storeOf(accessor)]))
     epoch = epochEntry?.stamp ?? 'absent'
   }
@@ -111,6 +134,7 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
   async function change (decide: () => readonly Change[]): Promise<void> {
     await retryConflicts(async () => {
       const changes = decide()
+      if (changes.length === 0) return
       try {
         const put: Change = { op: 'put', key: epochKey, value: encodeRecord({}), expect: epoch, stamp: drawStamp() }
         await revision.commit([put, ...changes])
@@ -124,10 +148,28 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
   /** A path that is the same, inside or above; of `except` none. */
   function findTaken ({ table, path }: Pick<Mount, 'table' | 'path'>, except?: string): string | null {
     for (const other of mounts.values()) {
-      if (other.table !== table || other.accessor === except) continue
+      if (other.table !== table) continue
+      // Names begin with the prefix and hold no further slash: a mount above it would take them in.
+      if (other.rotation?.prefix.startsWith(`${path}/`)) return path
+      if (other.accessor === except) continue
       for (const taken of [other.path, other.target]) {
         if (taken === path || taken?.startsWith(`${path}/`) || (taken && path.startsWith(`${taken}/`))) return taken
       }
+    }
+    const named = resolve(table === 'auth' ? `auth/${path}` : path)
+    return named === null || named.mount.accessor === except ? null : path
+  }
+
+  function resolve (path: string): Resolved | null {
+    const first = path.length <= longest ? path.length : path.lastIndexOf('/', longest)
+    for (let end = first; end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const prefix = end === path.length ? path : path.slice(0, end)
+      const place = places.get(prefix)
+      if (place === undefined) continue
+      const { mount, reached, endsAtMs } = place
+      if (endsAtMs === null || clock.now() < endsAtMs) return { mount, rest: path.slice(end + 1), reached }
+      // Over is over in this process, whatever its clock does before the table is read again.
+      places.delete(prefix)
     }
     return null
   }
@@ -139,18 +181,21 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
     if (taken !== null) throw invalidRequest(`existing mount at ${taken}/`)
   }
 
+  /** Names that lie inside another mount would take its paths from it. */
+  function refuseHidden ({ table, rotation }: Mount): void {
+    const above = rotation?.prefix.slice(0, Math.max(0, rotation.prefix.lastIndexOf('/'))) ?? ''
+    for (const other of above === '' ? [] : mounts.values()) {
+      const isAbove = [other.path, other.target].some((path) => above === path || (path && above.startsWith(`${path}/`)))
+      if (other.table === table && isAbove) throw invalidRequest(`existing mount at ${other.path}/`)
+    }
+  }
+
   return {
     load,
-    resolve (path) {
-      const first = path.length <= longest ? path.length : path.lastIndexOf('/', longest)
-      for (let end = first; end > 0; end = path.lastIndexOf('/', end - 1)) {
-        const mount = byPath.get(end === path.length ? path : path.slice(0, end))
-        if (mount !== undefined) return { mount, rest: path.slice(end + 1) }
-      }
-      return null
-    },
+    resolve,
+    presentName: names.presentName,
     byAccessor: (accessor) => mounts.get(accessor) ?? null,
-    find: (table, path) => byPath.get(table === 'auth' ? `auth/${path}` : path) ?? null,
+    find: (table, path) => byOwnPath.get(table === 'auth' ? `auth/${path}` : path) ?? null,
     all: (table) => [...mounts.values()]
       .filter((mount) => table === undefined || mount.table === table)
       .sort((a, b) => a.path < b.path ? -1 : 1),
@@ -176,7 +221,9 @@ export function createMountTable ({ store, revision, systemTtls }: MountTableOpt
         const mount = mounts.get(accessor)
         if (mount === undefined) throw invalidRequest('no such mount')
         edited = edit(mount)
+        if (edited === mount) return []
         if (edited.path !== mount.path || edited.target !== mount.target) refuseTaken(edited)
+        if (edited.rotation?.prefix !== mount.rotation?.prefix) refuseHidden(edited)
         return [putMount(edited, 'present'), ...beside]
       })
       if (edited === undefined) throw new Error('a change that was made has a result')

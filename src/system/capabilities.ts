@@ -9,6 +9,8 @@ import type { Acl } from '../policies/acl.ts'
 const pathsMax = 1000
 
 export interface CapabilityOptions {
+  /** A path with its mount's own path in place of a name that rotates. */
+  readonly stablePathOf: (path: string) => string
   readonly aclFor: (policies: readonly string[]) => Acl
   /** The live token of a client token or an accessor; null where there is none. */
   readonly tokens: {
@@ -28,7 +30,7 @@ const pathFields = {
 }
 
 /** `sys/capabilities`, `-self`, `-accessor` (contract 4.9) and `sys/internal/ui/resultant-acl` (contract 4.10). */
-export function createCapabilityOperations ({ aclFor, tokens }: CapabilityOptions): Operation[] {
+export function createCapabilityOperations ({ aclFor, tokens, stablePathOf }: CapabilityOptions): Operation[] {
   function answer (token: Token, { paths = [], path = [] }: PathInput): Outcome {
     const asked = new Set([...paths, ...path])
     if (asked.size === 0) throw invalidRequest('paths must be supplied')
@@ -36,7 +38,7 @@ export function createCapabilityOperations ({ aclFor, tokens }: CapabilityOption
     const acl = aclFor(token.policies)
     const data: Record<string, Json> = Object.create(null)
     for (const each of asked) {
-      data[each] = acl.capabilities(each)
+      data[each] = acl.capabilities(stablePathOf(each))
       if (asked.size === 1) data['capabilities'] = data[each]
     }
     return { kind: 'data', data }

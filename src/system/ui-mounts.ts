@@ -57,12 +57,16 @@ export function createUiMountsOperations ({ mounts, findToken, reaches, version 
       async run (call, { path = '' }) {
         const token = await tokenOf(call)
         if (token === null) throw permissionDenied()
-        const mount = mounts.resolve(path)?.mount
-        if (mount === undefined || !reachable(token, mount)) {
+        const found = mounts.resolve(path)
+        if (found === null || !reachable(token, found.mount)) {
           throw new BrokerError('permission_denied',
             `preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`)
         }
-        return { kind: 'data', data: { ...mountInfo(mount, version), path: `${mount.path}/` } }
+        const { mount, reached: { by }, rest } = found
+        // Clients join this with the rest of the path that they asked for: it is the name that they used.
+        const named = by === 'present' || by === 'grace' ? path.slice(0, path.length - rest.length).replace(/\/?$/, '/') : null
+        const shown = named === null ? `${mount.path}/` : mount.table === 'auth' ? named.slice('auth/'.length) : named
+        return { kind: 'data', data: { ...mountInfo(mount, version), path: shown } }
       }
     })
   ]

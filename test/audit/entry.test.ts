@@ -100,6 +100,17 @@ t.test('SEC-091 a token that was put into a path is hidden there', async (t) => 
   t.equal(request({ path: `auth/token/lookup/${token}` }).request.path, `auth/token/lookup/${hash(token)}`)
 })
 
+t.test('SEC-222 what may be a name that rotates is hidden in paths below sys/ and in sentences, and nothing else is', async (t) => {
+  const name = 'secret10123456789abcdefghijklmnop'
+  const system = mountOf({ path: 'sys', type: 'system' })
+  const path = (text: string) => request({ path: text, mount: system }).request.path
+  t.equal(path(`sys/internal/ui/mounts/${name}/a`), `sys/internal/ui/mounts/${hash(name)}/a`)
+  t.notOk(JSON.stringify(request({ mount: system, denial: `No secret engine mount at ${name}/` })).includes(name))
+  for (const same of ['sys/policies/acl/a-rather-long-name-of-a-policy-there-is', 'sys/latchkey/secret-ids/1ae4a285-1400-4fd9-ba3d-81e2f9091b4d']) t.equal(path(same), same)
+  const long = `${'a-'.repeat(900)}_`
+  t.ok(path(long).startsWith('a-a-'))
+})
+
 t.test('SEC-264 a number beyond all numbers leaves the line JSON', async (t) => {
   const { data } = request({ data: { ttl: Infinity, limit: -Infinity, field: [Infinity] } }).request
   t.strictSame(Object.values(data).flat().length, 3)

@@ -2,6 +2,7 @@ import t from 'tap'
 import { createRevision } from '../../src/core/revision.ts'
 import type { Store } from '../../src/core/store.ts'
 import { createMountTable, plainConfig } from '../../src/mounts/mount-table.ts'
+import { mac } from '../mounts/rig.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 
 const systemTtls = { ttlSecondsDefault: 60, ttlSecondsMax: 60 }
@@ -26,7 +27,7 @@ t.test('a load that is slow does not bring back what a later one did not find an
     }
   }
   const revision = createRevision({ store: slow })
-  const mounts = createMountTable({ store: slow, revision, systemTtls })
+  const mounts = createMountTable({ clock: Date, mac, store: slow, revision, systemTtls })
   revision.follow(mounts.load)
   const { accessor } = await mounts.enable(mountAt('a'))
   let release = () => {}
@@ -44,7 +45,7 @@ t.test('a load that is slow does not bring back what a later one did not find an
 t.test('SEC-027 a path leads to the mount whose path it begins with, segment by segment', async (t) => {
   const store = createMemoryStore()
   const revision = createRevision({ store })
-  const mounts = createMountTable({ store, revision, systemTtls })
+  const mounts = createMountTable({ clock: Date, mac, store, revision, systemTtls })
   revision.follow(mounts.load)
   for (const path of ['kv', 'kv-prod', 'team/a/b']) await mounts.enable(mountAt(path))
   const found = (path: string) => {
@@ -59,7 +60,7 @@ t.test('SEC-027 a path leads to the mount whose path it begins with, segment by 
 t.test('SEC-301 looking a path up costs no more for many segments than its mounts are long', async (t) => {
   const store = createMemoryStore()
   const revision = createRevision({ store })
-  const mounts = createMountTable({ store, revision, systemTtls })
+  const mounts = createMountTable({ clock: Date, mac, store, revision, systemTtls })
   revision.follow(mounts.load)
   await mounts.enable(mountAt('kv'))
   const long = Array.from({ length: 1024 }, () => 'a').join('/')

@@ -32,7 +32,7 @@ function createDoor (rig = createRig({ store: createMemoryStore() })) {
   const registered = { backend, table: createOperationTable(operations) }
   const gate = createGate({
     mounts: {
-      resolve: (path) => path.startsWith('sys/') ? { mount: sys, rest: path.slice(requestPrefix(sys).length) } : null,
+      resolve: (path) => path.startsWith('sys/') ? { mount: sys, rest: path.slice(requestPrefix(sys).length), reached: { by: 'stable', slot: 0 } } : null,
       ttlBounds: () => ({ ttlSecondsDefault: 1, ttlSecondsMax: 1 }),
       storeOf: (mount) => createMountStore(rig.store, mount.accessor)
     },

@@ -20,6 +20,7 @@ async function open () {
     ...createPolicyOperations({ policies }),
     ...createCapabilityOperations({
       aclFor: policies.aclFor,
+      stablePathOf: (path) => path,
       tokens: {
         find: async (token) => token === 'probe' ? probe : null,
         findByAccessor: async (accessor) => accessor === probe.accessor ? probe : null

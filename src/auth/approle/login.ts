@@ -20,6 +20,8 @@ function invalidPair (): BrokerError {
 export interface Renewal {
   readonly role: string
   readonly incarnation: string
+  /** The secret_id that it logged in with, for whoever has to end all that came of it; null: the role binds none. */
+  readonly secretIdAccessor: string | null
 }
 
 export interface LoginOptions {
@@ -77,7 +79,7 @@ export function createLoginOperation ({ store, secretIds, mac }: LoginOptions): 
       throw invalidRequest(`source address "${remoteAddress}" unauthorized by CIDR restrictions on the role`)
     }
     return {
-      ...tokenTerms(call, role),
+      ...tokenTerms(call, role, bound?.accessor ?? null),
       metadata: { ...bound?.metadata, role_name: role.name },
       boundCidrs: boundCidrs(role, bound, remoteAddress),
       ...bound !== null && {
@@ -157,11 +159,11 @@ function boundCidrs (role: Role, secretId: SecretId | null, address: string): re
   return own.length > 0 ? own.map(shortBlock) : role.tokenBoundCidrs
 }
 
-function tokenTerms ({ mount }: Call, role: Role) {
+function tokenTerms ({ mount }: Call, role: Role, secretIdAccessor: string | null) {
   const forced = mount.config.tokenType
   const isBatch = forced === 'batch' || (forced === 'default-batch' && role.tokenType === 'default')
   if (isBatch) throw invalidRequest('invalid \'token_type\' value "batch"')
-  const renewal: Renewal = { role: role.name, incarnation: role.incarnation }
+  const renewal: Renewal = { role: role.name, incarnation: role.incarnation, secretIdAccessor }
   return {
     policies: role.tokenPolicies,
     noDefaultPolicy: role.tokenNoDefaultPolicy,

@@ -7,7 +7,7 @@ import { createRemoval, type Removal } from './removal.ts'
 import { createRoleFieldOperations } from './role-fields.ts'
 import { decodeRole, parseRoleName, rolePath, type Mac } from './role-store.ts'
 import { createRoleOperations } from './roles.ts'
-import { secretIdsPrefix } from './secret-id.ts'
+import { secretIdKey, secretIdsPrefix } from './secret-id.ts'
 import { createSecretIdStore, type ListPage, type SecretIdStore } from './secret-id-store.ts'
 import { createSecretIdOperations } from './secret-ids.ts'
 import { createTidy, type Tidy } from './tidy.ts'
@@ -32,6 +32,8 @@ export interface AppRoleMethod extends AuthMethod, Pick<Removal, 'dueHandlers' |
 export interface SecretIdDirectory extends Pick<SecretIdStore, 'inspect'> {
   /** Accessors of a role's live secret_ids, in order; null where there is no such role. */
   list (role: { mountAccessor: string, name: string }, page: ListPage, nowMs: number): Promise<string[] | null>
+  /** Removes a secret_id, so that nobody logs in with it again. Repeatable. */
+  remove (accessor: string): Promise<void>
 }
 
 /** AppRole (contract 2): machines log in with a role_id and a secret_id. */
@@ -55,7 +57,8 @@ export function createAppRoleMethod ({ store, hmac: mac, clock, onError }: AppRo
         const [entry = null] = await store.get([key(mountShard(mountAccessor), rolePath(parseRoleName(name)))])
         const role = decodeRole(entry)
         return role === null ? null : secretIds.list(secretIdsPrefix(mountAccessor, role.incarnation), page, nowMs)
-      }
+      },
+      remove: (accessor) => secretIds.remove([{ key: secretIdKey(accessor) }])
     },
     idle: tidy.idle,
     dueHandlers: removal.dueHandlers,

@@ -94,7 +94,7 @@ export function createRig (options: RigOptions = {}) {
     mounts: {
       resolve (path) {
         const mount = findMount(path)
-        return mount === null ? null : { mount, rest: path.slice(requestPrefix(mount).length) }
+        return mount === null ? null : { mount, rest: path.slice(requestPrefix(mount).length), reached: { by: 'stable', slot: 0 } }
       },
       ttlBounds: () => ({ ttlSecondsDefault: ttlSecondsMax, ttlSecondsMax }),
       storeOf: (mount) => createMountStore(store, mount.accessor)
@@ -174,7 +174,8 @@ export function createRig (options: RigOptions = {}) {
         wrapTtlSeconds: null,
         refusal: null
       })
-      if (response.kind !== 'body') return { ...nothing, as: response.as ?? 'empty' }
+      if (response.kind === 'stream' || response.kind === 'text') throw new Error('nothing here answers so')
+      if (response.kind === 'empty') return { ...nothing, as: response.as ?? 'empty' }
       const body = JSON.parse(response.json) as Partial<Answer>
       return { as: response.as ?? 'ok', error: '', data: body.data ?? {}, auth: body.auth ?? {}, warnings: body.warnings ?? [] }
     } catch (error) {

@@ -1,0 +1,47 @@
+import { createEventConnections } from '../plugins/events.ts'
+import type { Audit } from './audit/audit.ts'
+import type { Clock } from './core/clock.ts'
+import { createEventStream } from './core/events.ts'
+import type { PolicyStore } from './policies/policy-store.ts'
+import { createEventOperations } from './system/events.ts'
+import type { TokenStore } from './tokens/token-store.ts'
+
+export interface EventPartsOptions {
+  readonly clock: Clock
+  readonly tokens: TokenStore
+  readonly policies: PolicyStore
+  readonly audit: () => Audit
+}
+
+/** Puts together the stream of events, and how clients read it. */
+export function createEventParts ({ clock, tokens, policies, audit }: EventPartsOptions) {
+  const events = createEventStream({ now: () => clock.now() })
+  const connections = createEventConnections({
+    events,
+    isAllowed: async (accessor) => {
+      const live = await tokens.findByAccessor(accessor, clock.now())
+      const query = { path: 'sys/events', operation: 'read', data: null, wrapTtlSeconds: null } as const
+      return live !== null && policies.aclFor(live.token.policies).check(query).allowed
+    }
+  })
+  const failing = new Set<string>()
+
+  async function tellOfAudit (): Promise<void> {
+    for (const device of audit().status()) {
+      if (device.failing === failing.has(device.name)) continue
+      if (device.failing) failing.add(device.name)
+      else failing.delete(device.name)
+      events.publish({ type: 'audit-degraded', device: device.name, failing: device.failing })
+    }
+  }
+
+  return {
+    events,
+    operations: createEventOperations(connections),
+    openStream: connections.open,
+    jobs: [
+      { name: 'end event streams', periodMs: 500, run: () => connections.check() },
+      { name: 'tell of audit trouble', periodMs: 1000, run: tellOfAudit }
+    ]
+  }
+}

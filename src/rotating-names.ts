@@ -1,0 +1,162 @@
+import { createHmac } from 'node:crypto'
+import type { Logger } from 'pino'
+import { parseCron } from '../plugins/cron.ts'
+import type { Audit } from './audit/audit.ts'
+import type { Clock } from './core/clock.ts'
+import type { BrokerEvent } from './core/events.ts'
+import { createEventParts } from './event-parts.ts'
+import { requestId } from './core/ids.ts'
+import { requestPrefix, type Mount } from './core/model.ts'
+import type { Revision } from './core/revision.ts'
+import type { Store } from './core/store.ts'
+import { createNameWatch } from './broker/name-watch.ts'
+import { createReaction } from './broker/reaction.ts'
+import type { MountTable } from './mounts/mount-table.ts'
+import { createRehearsal } from './mounts/rehearsal.ts'
+import type { NameMac } from './mounts/rotation.ts'
+import { createRotator, type Rotated } from './mounts/rotator.ts'
+import { createTripwire } from './mounts/tripwire.ts'
+import { createWaiting } from './mounts/waiting.ts'
+import type { PolicyStore } from './policies/policy-store.ts'
+import type { Keyring } from './store/keyring.ts'
+import { lengthPrefixed } from './store/seal.ts'
+import { createResolverOperations } from './system/resolver.ts'
+import { createRotationOperations } from './system/rotation.ts'
+import type { TokenStore } from './tokens/token-store.ts'
+
+/** Requests that may wait for a name, and those of one token. */
+const waitingLimits = { all: 2000, ofCaller: 16 }
+
+/** The HMAC that names are made with; the key stays in the keyring (SEC-215, SEC-223). */
+export function createNameMac (keyring: Keyring): NameMac {
+  return (term, parts) => {
+    if (!keyring.terms('mountname').includes(term)) return null
+    return createHmac('sha256', keyring.purposeKey(term, 'mountname')).update(lengthPrefixed(parts)).digest()
+  }
+}
+
+export interface RotatingNamesOptions {
+  readonly store: Store
+  readonly keyring: Keyring
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly mac: NameMac
+  readonly mounts: MountTable
+  readonly revision: Revision
+  readonly policies: PolicyStore
+  readonly tokens: TokenStore
+  readonly audit: () => Audit
+  readonly nudge: () => void
+  readonly revokeToken: (accessor: string, nowMs: number) => Promise<boolean>
+  readonly endSecretId: (accessor: string) => Promise<void>
+}
+
+/** Puts together what makes mount names rotate, tells who needs them, and watches the old ones. The mounts are loaded. */
+export function createRotatingNames (options: RotatingNamesOptions) {
+  const { store, clock, keyring, logger, mac, mounts, policies, tokens } = options
+  const { events, openStream, ...eventParts } = createEventParts(options)
+  const now = () => clock.now()
+  const tripwire = createTripwire(mac)
+  const rehearsal = createRehearsal({ mounts, store })
+  const waiting = createWaiting(waitingLimits)
+  const reaction = createReaction(options)
+  const rotator = createRotator({
+    mounts,
+    clock,
+    mac,
+    activeTerm: () => keyring.activeTerm('mountname'),
+    parseCron,
+    publish: events.publish,
+    journal: (mount, run) => journal(options.audit(), mounts, mount, run),
+    onError: (mount, error) => logger.error({ mount: mount.accessor, err: error }, 'a name was not rotated and will be again')
+  })
+  /** An alarm is also in the operator's log, whether or not anybody reads events. */
+  function tell (event: BrokerEvent): void {
+    if (event.type === 'tripwire') logger[event.grace === 'outside' ? 'warn' : 'info'](event, 'a former name of a mount was used')
+    events.publish(event)
+  }
+
+  const watch = createNameWatch({
+    tripwire,
+    rehearsal,
+    publish: tell,
+    now,
+    findToken: async (accessor, nowMs) => (await tokens.findByAccessor(accessor, nowMs))?.token ?? null,
+    react: reaction.queue,
+    onError: (error) => logger.error({ err: error }, 'the use of a name was not looked at')
+  })
+
+  function follow (): void {
+    tripwire.follow(mounts.all())
+    waiting.wake()
+  }
+  follow()
+  options.revision.follow(async () => follow())
+
+  return {
+    watch,
+    publish: events.publish,
+    subscribe: events.subscribe,
+    jobs: [
+      ...eventParts.jobs,
+      { name: 'share who uses which name', periodMs: 5000, run: () => rehearsal.share(clock.now()) }
+    ],
+    cron: [{ name: 'rotate names', expression: '* * * * * *', run: rotator.tick }],
+    dueHandlers: [['tripwire', reaction.finish], ['names-seen', rehearsal.forget]] as const,
+    openStream,
+    operations: [
+      ...eventParts.operations,
+      ...createRotationOperations({ mounts, rotator, rehearsal }),
+      ...createResolverOperations({
+        mounts,
+        rotator,
+        waiting,
+        now,
+        reaches: (token, prefix) => policies.aclFor(token.policies).allowsAtOrBelow(prefix),
+        isAlive: async (accessor) => await tokens.findByAccessor(accessor, clock.now()) !== null,
+        resolved: watch.resolved
+      })
+    ],
+    /** Lets go of requests that wait for names or read events; before the server stops. */
+    release (): void {
+      waiting.close()
+      events.close()
+    },
+    /** Writes what is not written yet; a store that is away does not hold up the end. */
+    async close (): Promise<void> {
+      await watch.idle()
+      await rehearsal.share(clock.now()).catch((error: unknown) => {
+        logger.warn({ err: error }, 'who used which name was not written')
+      })
+    }
+  }
+}
+
+/** Audits a rotation that nobody asked for: no entry, no rotation. */
+async function journal (audit: Audit, mounts: MountTable, mount: Mount, run: () => Promise<Rotated>): Promise<void> {
+  const subject = {
+    id: requestId(),
+    operation: 'update',
+    path: `sys/latchkey/rotation/${requestPrefix(mount)}rotate`,
+    data: {},
+    remoteAddress: '',
+    remotePort: 0,
+    socketAddress: '',
+    wrapTtlSeconds: null,
+    clientToken: null,
+    mount: mounts.find('secret', 'sys'),
+    token: null,
+    usesLeft: null,
+    policyResults: { allowed: true, grantedBy: [] },
+    secretKeys: new Set<string>(),
+    denial: null
+  }
+  await audit.recordRequest(subject)
+  try {
+    const { rotated, slot } = await run()
+    await audit.recordResponse(subject, { data: { rotated, slot } })
+  } catch (error) {
+    await audit.recordResponse(subject, { error: 'internal error' })
+    throw error
+  }
+}

@@ -1,0 +1,217 @@
+import t from 'tap'
+import { StoreUnknown, type Store } from '../../src/core/store.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import { createTestBroker, settings, type TestBroker } from './rig.ts'
+
+const startMs = Date.parse('2027-01-01T00:00:30Z')
+const minute = 60_000
+
+async function startTwo (wrap?: (store: Store) => Store) {
+  const store = createMemoryStore()
+  const one = await createTestBroker(store, startMs, wrap)
+  const two = await createTestBroker(store, startMs)
+  return { store, one, two, all: [one, two] as const }
+}
+
+const pass = (ms: number, ...brokers: readonly TestBroker[]) => { for (const { clock } of brokers) clock.nowMs += ms }
+
+t.test('SEC-216 FLT-061 whatever fires, and however often, an instant moves the slot by one', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable()
+  await two.revision.poll()
+  pass(minute, ...all)
+  await Promise.all([one.rotator.tick(), one.rotator.tick(), two.rotator.tick(), two.rotator.tick()])
+  await two.revision.poll()
+  t.equal(one.slot(), 2)
+  t.equal(two.slot(), 2)
+  t.equal(one.name(), two.name())
+  const outcomes = [...one.journal, ...two.journal].map(({ rotated }) => rotated)
+  t.equal(outcomes.filter(Boolean).length, 1, 'one entry tells of a rotation, the others that there was nothing to do')
+  t.equal([...one.events, ...two.events].filter((event) => event.type === 'rotation' && event.cause === 'schedule').length, 1)
+  pass(500, ...all)
+  await Promise.all([one.rotator.tick(), two.rotator.tick()])
+  t.equal(one.slot(), 2)
+  t.strictSame([...one.errors, ...two.errors], [])
+})
+
+t.test('SEC-216 brokers whose clocks are two seconds apart agree on every name', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable()
+  await two.revision.poll()
+  two.clock.nowMs += 2000
+  for (let n = 0; n < 60; n++) {
+    pass(20_000, ...all)
+    for (const broker of n % 2 === 0 ? all : [...all].reverse()) await broker.rotator.tick()
+    const [a, b] = [one.name(), two.name()]
+    await Promise.all(all.map((broker) => broker.revision.poll()))
+    t.equal(one.name(), two.name())
+    t.ok([a, b].every((name) => all.every((broker) => ['present', 'grace'].includes(broker.reach(name) ?? ''))))
+  }
+  t.equal(one.slot(), 21, 'twenty minutes, twenty slots')
+})
+
+t.test('a name that another broker serves already is good here before this one has heard of it', async (t) => {
+  const { one, two } = await startTwo()
+  await one.enable()
+  await two.revision.poll()
+  for (let n = 0; n < 4; n++) {
+    await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: null })
+    t.equal(two.reach(one.name()), 'present')
+  }
+})
+
+t.test('SEC-217 a rotation that expects another slot does not happen', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable()
+  await two.revision.poll()
+  const tries = await Promise.allSettled(all.map((broker) => broker.rotator.rotate(broker.mount(), { expectedSlot: 1, graceSeconds: null })))
+  t.strictSame(tries.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+  await two.revision.poll()
+  t.equal(two.slot(), 2)
+})
+
+t.test('SEC-218 a grace ends by the store\'s time, within what two clocks may differ', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable('team/kv', { cron: null })
+  const old = one.name()
+  await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: 60 })
+  await two.revision.poll()
+  two.clock.nowMs += 2000
+  pass(57_000, ...all)
+  t.equal(one.reach(old), 'grace')
+  t.equal(two.reach(old), 'grace')
+  pass(4000, ...all)
+  t.equal(one.reach(old), null)
+  t.equal(two.reach(old), null)
+})
+
+t.test('SEC-219 a name that has ended stays ended when the clock goes back', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable('team/kv', { cron: null })
+  const old = one.name()
+  await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: 60 })
+  await two.revision.poll()
+  pass(61_000, ...all)
+  t.equal(one.reach(old), null)
+  pass(-3_600_000, ...all)
+  t.equal(one.reach(old), null, 'in the process that saw it end')
+  pass(3_600_000, ...all)
+  await one.rotator.tick()
+  pass(-3_600_000, ...all)
+  await two.revision.poll()
+  t.equal(two.reach(old), null, 'in another that was told')
+  t.equal(two.mount().rotation?.past[0]?.endsAtMs, null)
+})
+
+t.test('SEC-220 an unknown, a retired and an ended name cost the same look-ups and ask no clock', async (t) => {
+  const { one } = await startTwo()
+  await one.enable('team/kv', { cron: null })
+  const retired = one.name()
+  await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: 0 })
+  const cost = (name: string) => {
+    const before = one.clock.calls
+    t.equal(one.reach(name), null)
+    return one.clock.calls - before
+  }
+  t.equal(cost(retired), 0)
+  t.equal(cost(retired.replace(/.{26}$/, '0123456789abcdefghijklmnop')), 0)
+})
+
+t.test('SEC-228 firings that nobody was there for become one', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable()
+  pass(3 * minute + 5000, ...all)
+  await two.revision.poll()
+  await two.rotator.tick()
+  await two.rotator.tick()
+  t.equal(two.slot(), 2)
+  t.equal(two.mount().rotation?.scheduledAtMs, Date.parse('2027-01-01T00:03:00Z'))
+  t.equal(two.mount().rotation?.past[0]?.endsAtMs, two.clock.nowMs + 60_000)
+})
+
+t.test('SEC-229 another key renames a mount once, with grace', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable('team/kv', { cron: null })
+  const old = one.name()
+  for (const broker of all) broker.clock.term = 2
+  await two.revision.poll()
+  await Promise.all(all.map((broker) => broker.rotator.tick()))
+  await Promise.all(all.map((broker) => broker.rotator.tick()))
+  await two.revision.poll()
+  t.equal(two.slot(), 2)
+  t.equal(two.reach(old), 'grace')
+  t.equal(two.mount().rotation?.term, 2)
+})
+
+t.test('FLT-011 FLT-065 a broker that dies in a rotation has done it or has not; another one ends up the same', async (t) => {
+  for (const moment of ['before', 'after'] as const) {
+    let armed = false
+    const { one, two, all } = await startTwo((store) => ({
+      ...store,
+      async commit (changes, options) {
+        if (armed && moment === 'before') throw new Error('killed')
+        const entries = await store.commit(changes, options)
+        if (armed) throw new StoreUnknown(new Error('killed'))
+        return entries
+      }
+    }))
+    await one.enable()
+    await two.revision.poll()
+    pass(minute, ...all)
+    armed = true
+    await one.rotator.tick()
+    t.equal(one.errors.length, 1)
+    await two.revision.poll()
+    await two.rotator.tick()
+    t.equal(two.slot(), 2, moment)
+    armed = false
+    await one.revision.poll()
+    await one.rotator.tick()
+    t.equal(one.name(), two.name())
+    t.equal(one.slot(), 2)
+  }
+})
+
+t.test('a hundred rotations by hand are in grace together; more are refused, unless all end at once', async (t) => {
+  const { one } = await startTwo()
+  await one.enable('team/kv', { cron: null, graceSeconds: 3600 })
+  const first = one.name()
+  for (let n = 0; n < 128; n++) await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: null })
+  t.equal(one.reach(first), 'grace')
+  await t.rejects(one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: null }), { code: 'invalid_request' })
+  await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: 0 })
+  t.equal(one.reach(first), null)
+  t.ok((one.mount().rotation?.past.length ?? 0) <= 64)
+})
+
+t.test('the tripwire knows the last retired names, of every mount, and no others', async (t) => {
+  const { one } = await startTwo()
+  await one.enable('team/kv', { cron: null, prefix: 'a/b-' })
+  const names: string[] = []
+  for (let n = 0; n < 70; n++) {
+    names.push(one.name())
+    await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: 0 })
+  }
+  t.equal(one.tripwire.find(`${names[69]}/creds/x`)?.slot, 70)
+  t.equal(one.tripwire.find(names[6] ?? '')?.slot, 7)
+  t.equal(one.tripwire.find(names[5] ?? ''), null, 'the sixty-fifth')
+  t.equal(one.tripwire.find(one.name()), null)
+  t.equal(one.tripwire.find(`${names[69]?.slice(0, -1)}x/y`), null)
+  t.equal(one.tripwire.find('x/'.repeat(1000)), null)
+})
+
+t.test('with jitter a firing comes late, on all brokers at the same moment', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable('team/kv', { jitterSeconds: 30 })
+  await two.revision.poll()
+  const nextMs = one.rotator.nextAtMs(one.mount(), startMs) ?? 0
+  t.equal(two.rotator.nextAtMs(two.mount(), startMs), nextMs)
+  t.ok(nextMs >= Date.parse('2027-01-01T00:01:00Z') && nextMs < Date.parse('2027-01-01T00:01:30Z'))
+  pass(nextMs - startMs - 1, ...all)
+  await one.rotator.tick()
+  t.equal(one.slot(), 1)
+  pass(1, ...all)
+  await two.rotator.tick()
+  t.equal(two.slot(), 2)
+  t.match(settings.jitterSeconds, 0)
+})
