@@ -1,5 +1,5 @@
 import { parse } from 'node-cron'
-import type { CronFields } from '../src/mounts/schedule.ts'
+import type { CronFields } from '../src/core/cron.ts'
 
 const lengthMax = 256
 /** node-cron writes out a range before it judges it: a long number would fill the memory (SEC-227). */

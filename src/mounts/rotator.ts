@@ -1,3 +1,4 @@
+import type { CronParser } from '../core/cron.ts'
 import type { Clock } from '../core/clock.ts'
 import { invalidRequest } from '../core/errors.ts'
 import type { Publish, RotationEvent } from '../core/events.ts'
@@ -7,7 +8,7 @@ import type { MountTable } from './mount-table.ts'
 import {
   advanced, configured, dueInstant, graceMax, inGrace, jitterMs, turnedOff, withoutEnded, type NameMac
 } from './rotation.ts'
-import { createSchedule, type CronParser, type Schedule } from './schedule.ts'
+import { createSchedule, type Schedule } from './schedule.ts'
 
 /** The shortest time between two firings of a schedule. */
 const intervalMsMin = 60_000
