@@ -26,8 +26,8 @@ for (const [kind, openStore] of Object.entries(stores)) {
           }
         }
       })
-      await turn()
-      await turn()
+      // At another moment in each round: a store may write what some turns brought together.
+      for (let turns = 0; turns < 2 + round % 12; turns++) await turn()
       await rig.ending.revoke(token.accessor, rig.clock.now())
       await Promise.all(work)
     }
