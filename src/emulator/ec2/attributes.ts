@@ -1,5 +1,5 @@
 import { AwsError } from '../aws-error.ts'
-import type { Operations } from '../call.ts'
+import type { Call, Operations } from '../call.ts'
 import { readList, readTexts } from '../http/params.ts'
 import type { Tree } from '../http/tree.ts'
 import type { Ec2Region, Instance } from './ec2-state.ts'
@@ -48,15 +48,8 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
     },
 
     ModifyInstanceAttribute (call) {
-      const { params, caller: { account } } = call
-      const region = account.ec2.region(call.region)
-      const id = params.get('InstanceId') ?? ''
-      const known = region.instances.get(id)
-      gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
-        known === undefined ? {} : instanceKeys(known, region))
-      gate.endDryRun(call)
-      const [instance] = readInstances(region, [id])
-      if (instance === undefined) throw missing(absences.instance, [id])
+      const { params } = call
+      const { id, instance, region } = openInstance(gate, call)
       const value = (name: string) => params.get(`${name}.Value`) ??
         (params.get('Attribute') === lowerFirst(name) ? params.get('Value') : undefined)
       const flag = (name: string, before: boolean) => value(name) === undefined ? before : value(name) === 'true'
@@ -115,15 +108,8 @@ export function createAttributeOperations (gate: Ec2Gate): Operations {
     },
 
     ModifyInstanceMetadataOptions (call) {
-      const { params, caller: { account } } = call
-      const region = account.ec2.region(call.region)
-      const id = params.get('InstanceId') ?? ''
-      const known = region.instances.get(id)
-      gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
-        known === undefined ? {} : instanceKeys(known, region))
-      gate.endDryRun(call)
-      const [instance] = readInstances(region, [id])
-      if (instance === undefined) throw missing(absences.instance, [id])
+      const { params } = call
+      const { instance, region } = openInstance(gate, call)
       const changed = {
         ...instance,
         metadataTokens: params.get('HttpTokens') ?? instance.metadataTokens,
@@ -204,4 +190,18 @@ function typeTree (instanceType: string, { vcpus, memoryMib, burstable, architec
     autoRecoverySupported: true,
     supportedBootModes: ['legacy-bios', 'uefi']
   }
+}
+
+/** The instance that a call is to change, once the caller may and it is no dry run. */
+function openInstance (gate: Ec2Gate, call: Call) {
+  const { params, caller: { account } } = call
+  const region = account.ec2.region(call.region)
+  const id = params.get('InstanceId') ?? ''
+  const known = region.instances.get(id)
+  gate.authorize(call, `arn:aws:ec2:${call.region}:${account.id}:instance/${id}`,
+    known === undefined ? {} : instanceKeys(known, region))
+  gate.endDryRun(call)
+  const [instance] = readInstances(region, [id])
+  if (instance === undefined) throw missing(absences.instance, [id])
+  return { id, instance, region }
 }
