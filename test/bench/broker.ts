@@ -71,6 +71,14 @@ export async function logIn ({ url, roleId, secretId }: BenchBroker): Promise<st
   return (answer as { auth: { client_token: string } }).auth.client_token
 }
 
+/** The accessor of a mount: starts a broker on the folder and stops it again. */
+export async function accessorOf (options: BrokerOptions, mount: string): Promise<string> {
+  const { url, running } = await startBroker(options)
+  const { data } = await ask(url, 'GET', '/v1/sys/mounts', rootToken) as { data: Record<string, { accessor: string }> }
+  await running.end()
+  return data[mount]?.accessor ?? ''
+}
+
 /** One request of the bench itself. @throws Error where the answer is no 2xx. */
 export async function ask (url: string, method: string, target: string, token: string, data?: object): Promise<unknown> {
   const response = await fetch(url + target, {

@@ -23,6 +23,7 @@ const app = fastify()
 await app.register(fastifyJwt, { secret: randomBytes(32), sign: { algorithm: 'HS256' }, verify: { algorithms: ['HS256'], cache: true } })
 const redis = new Redis(redisUrl, { enableAutoPipelining: true })
 const secret = createSecretKey(randomBytes(32))
+/** As large as a token's sealed record, or a key of KV with ten short versions. */
 const record = randomBytes(700)
 await redis.set('bench:token', record)
 await redis.set('bench:role', record)
@@ -55,6 +56,18 @@ app.post('/login-sqlite', async (request) => {
   const jti = randomBytes(32).toString('base64url')
   await insert(jti)
   return answerOf(null, { client_token: app.jwt.sign({ jti, sub: accessor }), accessor })
+})
+
+app.post('/write-redis', async (request) => {
+  const { jti } = app.jwt.verify<{ jti: string }>(String(request.headers['x-vault-token']))
+  await redis.set(`bench:write-${randomBytes(12).toString('base64url')}`, record)
+  return answerOf({ id: jti }, null)
+})
+
+app.post('/write-sqlite', async (request) => {
+  const { jti } = app.jwt.verify<{ jti: string }>(String(request.headers['x-vault-token']))
+  await insert(randomBytes(12).toString('base64url'))
+  return answerOf({ id: jti }, null)
 })
 
 const client = new STSClient({

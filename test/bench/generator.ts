@@ -1,8 +1,9 @@
 import net from 'node:net'
 
 /*
- * A small generator of load for machines without wrk: connections over plain sockets, each with one
- * request in flight. Its one argument is JSON, and so is what it prints.
+ * A small generator of load over plain sockets, each with one request in flight, for machines without
+ * wrk and for requests that differ: `{client}` in the path becomes a word of the connection's own,
+ * `{count}` in the body how many requests it has sent before. Its one argument is JSON, and so is what it prints.
  */
 interface Order {
   readonly url: string
@@ -15,15 +16,15 @@ interface Order {
 
 const { url, method, headers, body, seconds, connections } = JSON.parse(process.argv[2] ?? '') as Order
 const { host, hostname, port, pathname } = new URL(url)
-const lines = Object.entries({ host, ...headers, 'content-length': String(Buffer.byteLength(body)) })
+const lines = Object.entries({ host, ...headers })
   .map(([name, value]) => `${name}: ${value}\r\n`)
-const request = Buffer.from(`${method} ${pathname} HTTP/1.1\r\n${lines.join('')}\r\n${body}`)
+const target = decodeURIComponent(pathname)
 const timesMs: number[] = []
 let errors = 0
 const beganMs = performance.now()
 const endMs = beganMs + seconds * 1000
 
-await Promise.all(Array.from({ length: connections }, drive))
+await Promise.all(Array.from({ length: connections }, (_, n) => drive(`${process.pid}-${n}`)))
 const tookMs = performance.now() - beganMs
 timesMs.sort((a, b) => a - b)
 process.stdout.write(JSON.stringify({
@@ -34,14 +35,18 @@ process.stdout.write(JSON.stringify({
   errors
 }))
 
-function drive (): Promise<void> {
+function drive (client: string): Promise<void> {
+  const head = `${method} ${target.replace('{client}', client)} HTTP/1.1\r\n${lines.join('')}content-length: `
+  const [before = '', after = ''] = body.split('{count}')
   return new Promise((resolve) => {
     const socket = net.connect(Number(port), hostname)
     let answer = ''
+    let count = 0
     let sentMs = 0
     const send = () => {
+      const text = body.includes('{count}') ? before + count++ + after : body
       sentMs = performance.now()
-      socket.write(request)
+      socket.write(`${head}${text.length}\r\n\r\n${text}`)
     }
     socket.setNoDelay(true)
     socket.on('connect', send)

@@ -11,7 +11,10 @@ export interface Shot {
   readonly url: string
   readonly method: 'GET' | 'POST'
   readonly headers: Readonly<Record<string, string>>
+  /** ASCII. */
   readonly body: string
+  /** Its requests differ (see `generator.ts`), so that wrk cannot send them. */
+  readonly varies?: boolean
 }
 
 /** What came of a load. */
@@ -33,12 +36,12 @@ const run = promisify(execFile)
 const hasWrk = spawnSync('wrk', ['--version']).error === undefined
 
 /** The generator that is used, for the report. */
-export const generatorName = hasWrk ? `wrk -t1 -c${connections}` : `own generator, ${connections} connections`
+export const generatorName = hasWrk ? `wrk -t1 -c${connections}, own generator for writes of KV` : `own generator, ${connections} connections`
 
 /** Loads a server for some seconds, from a process of its own. */
 export async function load (shot: Shot, seconds: number, serverPid: number): Promise<LoadResult> {
   const cpuBefore = cpuMicrosOf(serverPid)
-  const result = hasWrk ? await runWrk(shot, seconds) : await runGenerator(shot, seconds)
+  const result = hasWrk && shot.varies !== true ? await runWrk(shot, seconds) : await runGenerator(shot, seconds)
   return { ...result, cpuMicros: (cpuMicrosOf(serverPid) - cpuBefore) / result.requests }
 }
 

@@ -5,7 +5,8 @@ import { measureEmulator } from './emulator.ts'
 import { measureLeases, type LeaseFigures } from './leases.ts'
 import { generatorName } from './load.ts'
 import { measureRates, operations, type Rate } from './rates.ts'
-import { auditText, leaseTable, rateTable, startTable } from './report.ts'
+import { auditText, leaseTable, rateTable, rotationText, startTable } from './report.ts'
+import { measureRotation, measureRotationCost } from './rotation.ts'
 import { openSetting, redisSync } from './setting.ts'
 import { measureStarts } from './start.ts'
 import { benchStores, tableOf } from './store.ts'
@@ -13,13 +14,14 @@ import { benchStores, tableOf } from './store.ts'
 const help = `Measures brokers in processes of their own, each figure beside its ceiling. Loopback only.
 
   --store sqlite|redis|both   both unless given
-  --only WORD,WORD            lookup-self login vend leases start emulator audit stores; all but stores unless given
+  --only WORD,WORD            lookup-self kv-read kv-write login vend leases start rotation emulator audit stores;
+                              all but stores unless given
   --seconds N                 length of one round of load; 3 unless given
   --rounds N                  rounds of ceiling and broker in turns; 3 unless given
   --leases N                  leases to make and revoke; 100000 unless given
   --quick                     short rounds, 5000 leases, fewer starts: for a glance
 `
-const parts = [...operations, 'leases', 'start', 'emulator', 'audit']
+const parts = [...operations, 'leases', 'start', 'rotation', 'emulator', 'audit']
 
 const { values } = parseArgs({
   options: {
@@ -73,6 +75,12 @@ if (only.has('start')) {
   const leasesInStore = quick ? 100_000 : 1_000_000
   print(startTable(await measureStarts({ setting, stores, leasesInStore, tries: quick ? 3 : 5, report })))
 }
+let misled = 0
+if (only.has('rotation')) {
+  const figures = await measureRotation(quick ? { clients: 100, rotations: 20, seconds: 12 } : {})
+  misled = figures.refused + figures.wrong
+  print(rotationText(figures, await measureRotationCost({ setting, leases: 100_000, rotations: quick ? 50 : 200 })))
+}
 if (only.has('emulator')) {
   const { perSecond, cpuMicros, perSecondOfCpu, errors } = await measureEmulator({ seconds: quick ? 2 : 4 })
   print(`Emulator, signed AssumeRole: ${Math.round(perSecond)}/s as its client saw it, ${Math.round(cpuMicros)} us of CPU each, ` +
@@ -85,4 +93,4 @@ if (only.has('stores')) print(tableOf(await benchStores({ scale: quick ? 0.1 : 0
 
 print(`Took ${((performance.now() - beganMs) / 1000).toFixed(0)} s.`)
 for (const end of ends) await end()
-process.exit(rates.some(({ broker }) => broker.errors > 0) ? 1 : 0)
+process.exit(misled > 0 || rates.some(({ broker }) => broker.errors > 0) ? 1 : 0)

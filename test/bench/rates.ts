@@ -1,14 +1,17 @@
 import { logIn, makeFolder, startBroker, type BenchBroker } from './broker.ts'
 import { load, type LoadResult, type Shot } from './load.ts'
 import { residentBytesOf } from './processes.ts'
+import { prepareSecrets, secretData } from './secrets.ts'
 import type { Setting } from './setting.ts'
 
 /** Operations that are measured beside a ceiling. */
-export const operations = ['lookup-self', 'login', 'vend'] as const
+export const operations = ['lookup-self', 'kv-read', 'kv-write', 'login', 'vend'] as const
 export type Operation = typeof operations[number]
 
-/** What the ratio to the ceiling shall be at least. */
-export const aims: Readonly<Record<Operation, number>> = { 'lookup-self': 0.5, login: 0.4, vend: 0.8 }
+/** What the ratio to the ceiling shall be at least; null: nothing was set. */
+export const aims: Readonly<Record<Operation, number | null>> = {
+  'lookup-self': 0.5, 'kv-read': 0.5, 'kv-write': null, login: 0.4, vend: 0.8
+}
 
 /** A broker and its ceiling, medians of the rounds. */
 export interface Rate {
@@ -38,9 +41,10 @@ export async function measureRates ({ setting, store, only, seconds, rounds, rep
   })
   try {
     const token = await logIn(broker)
+    const secretsToken = await prepareSecrets(broker)
     const rates: Rate[] = []
     for (const operation of only) {
-      const ours = shotOf(operation, broker, token)
+      const ours = shotOf(operation, broker, operation.startsWith('kv') ? secretsToken : token)
       const bare = ceilingShot(operation, store, ceilings, ours.body)
       await load(bare, 1, ceilings.running.pid)
       await load(ours, 2, broker.running.pid)
@@ -71,6 +75,14 @@ export function shotOf (operation: Operation, { url, roleId, secretId }: BenchBr
   const get = { method: 'GET', headers: { 'x-vault-token': token }, body: '' } as const
   switch (operation) {
     case 'lookup-self': return { ...get, url: `${url}/v1/auth/token/lookup-self` }
+    case 'kv-read': return { ...get, url: `${url}/v1/bench/data/ci/deploy` }
+    case 'kv-write': return {
+      url: `${url}/v1/bench/data/ci/{client}`,
+      method: 'POST',
+      headers: { 'x-vault-token': token, 'content-type': 'application/json' },
+      body: `{"options":{"cas":{count}},"data":${JSON.stringify(secretData)}}`,
+      varies: true
+    }
     case 'vend': return { ...get, url: `${url}/v1/aws/creds/ec2-only` }
     case 'login': return {
       url: `${url}/v1/auth/approle/login`,
@@ -86,13 +98,21 @@ function ceilingShot (
 ): Shot {
   const get = { method: 'GET', headers: { 'x-vault-token': token }, body: '' } as const
   switch (operation) {
-    case 'lookup-self': return { ...get, url: `${url}/lookup` }
+    case 'lookup-self': case 'kv-read': return { ...get, url: `${url}/lookup` }
+    case 'kv-write': return {
+      url: `${url}/write-${store}`,
+      method: 'POST',
+      headers: { 'x-vault-token': token, 'content-type': 'application/json' },
+      body,
+      varies: true
+    }
     case 'vend': return { ...get, url: `${url}/vend` }
     case 'login': return { url: `${url}/login-${store}`, method: 'POST', headers: { 'content-type': 'application/json' }, body }
   }
 }
 
-function median (values: readonly number[]): number {
+/** The middle one of some numbers. */
+export function median (values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN
 }
 

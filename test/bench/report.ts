@@ -1,6 +1,7 @@
 import type { AuditFigures } from './audit.ts'
 import { megabytes, type LeaseFigures } from './leases.ts'
 import { aims, type Rate } from './rates.ts'
+import type { RotationCost, RotationFigures } from './rotation.ts'
 import type { StartFigure } from './start.ts'
 
 /** Rates beside their ceilings, as a Markdown table. */
@@ -8,7 +9,7 @@ export function rateTable (rates: readonly Rate[]): string {
   return table(
     ['store', 'operation', 'per second', 'ceiling', 'ratio', 'aim', 'p50 ms', 'p99 ms', 'CPU us', 'ceiling CPU us', 'MB', 'errors'],
     rates.map(({ store, operation, broker, ceiling, ratio, residentBytes }) => [
-      store, operation, whole(broker.perSecond), whole(ceiling.perSecond), ratio.toFixed(2), `${aims[operation]}`,
+      store, operation, whole(broker.perSecond), whole(ceiling.perSecond), ratio.toFixed(2), `${aims[operation] ?? ''}`,
       broker.p50Ms.toFixed(2), broker.p99Ms.toFixed(1), broker.cpuMicros.toFixed(0), ceiling.cpuMicros.toFixed(0),
       megabytes(residentBytes), whole(broker.errors)
     ])
@@ -41,6 +42,14 @@ export function startTable (figures: readonly StartFigure[]): string {
 export function auditText ({ sync, tokens, cpuMicros, wallMicros }: AuditFigures): string {
   return `Audit, two entries of a look-up, sync "${sync === 'none' ? 'kernel' : 'group'}", ${tokens} tokens: ` +
     `${cpuMicros.toFixed(1)} us of CPU, ${wallMicros.toFixed(1)} us with 32 in flight.`
+}
+
+/** Two lines about names that rotate. */
+export function rotationText (figures: RotationFigures, { leases, emptyMs, fullMs }: RotationCost): string {
+  return `Rotation, ${figures.clients} clients, ${figures.rotations} rotations of two mounts in ${figures.seconds.toFixed(1)} s: ` +
+    `${whole(figures.requests)} requests, ${figures.refused} refused in grace, ${figures.wrong} from a wrong mount (aim: 0, 0).\n` +
+    `A rotation with ${whole(leases)} leases under the mount: ${fullMs.toFixed(2)} ms; with none: ${emptyMs.toFixed(2)} ms; ` +
+    `ratio ${(fullMs / emptyMs).toFixed(2)} (aim: 1).`
 }
 
 function whole (value: number): string {

@@ -1,13 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { execFileSync } from 'node:child_process'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
-import { key, SHARDS, type Change, type Store } from '../../src/core/store.ts'
-import { openSqliteStore } from '../../src/store/sqlite.ts'
-import { startBroker, textOf } from '../helpers/broker.ts'
+import { startBroker as startTestBroker, textOf } from '../helpers/broker.ts'
 import type { Teardown } from '../helpers/redis.ts'
-import { createTestBroker } from '../mounts/rig.ts'
+import { accessorOf, ask, makeFolder, rootToken, startBroker, type BenchBroker } from './broker.ts'
+import { median } from './rates.ts'
+import type { Setting } from './setting.ts'
 
 /** Clients that use two mounts by name while the names change. */
 export interface RotationFigures {
@@ -21,8 +20,12 @@ export interface RotationFigures {
   readonly wrong: number
 }
 
-/** A rotation's time at a mount with so many leases, milliseconds. */
-export interface RotationCost { readonly leases: number, readonly rotationMs: number }
+/** What a rotation takes at a mount without leases and at one with many, medians of single rotations over HTTP. */
+export interface RotationCost {
+  readonly leases: number
+  readonly emptyMs: number
+  readonly fullMs: number
+}
 
 async function withTeardown<T> (run: (t: Teardown) => Promise<T>): Promise<T> {
   const ends: (() => Promise<void> | void)[] = []
@@ -38,7 +41,7 @@ export function measureRotation (
   { clients = 500, rotations = 100, seconds = 60 }: { clients?: number, rotations?: number, seconds?: number } = {}
 ): Promise<RotationFigures> {
   return withTeardown(async (t) => {
-    const broker = await startBroker(t)
+    const broker = await startTestBroker(t)
     const mounts = ['left', 'right'] as const
     const nameOf = async (mount: string) => textOf(await broker.must('GET', `sys/latchkey/resolve/${mount}`), 'name')
     for (const mount of mounts) {
@@ -72,43 +75,41 @@ export function measureRotation (
   })
 }
 
-/** What a rotation costs at a mount with no lease and with many, on SQLite: it must be the same. */
-export function measureCost (
-  { leases = 100_000, rounds = 40 }: { leases?: number, rounds?: number } = {}
-): Promise<RotationCost[]> {
-  return withTeardown(async (t) => {
-    const folder = mkdtempSync(path.join(os.tmpdir(), 'rotation-bench-'))
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    const store = openSqliteStore({ location: path.join(folder, 'store', 'bench.db') })
-    t.teardown(() => store.close())
-    const broker = await createTestBroker(store, Date.now())
-    const { accessor } = await broker.enable('kv', { cron: null })
-    const time = async () => {
-      const from = performance.now()
-      for (let n = 0; n < rounds; n++) await broker.rotator.rotate(broker.mount('kv'), { expectedSlot: null, graceSeconds: 0 })
-      return (performance.now() - from) / rounds
+/** What a rotation costs at a mount with no lease and with many, on SQLite, two brokers in turns: it must be the same. */
+export async function measureRotationCost (
+  { setting, leases, rotations }: { readonly setting: Setting, readonly leases: number, readonly rotations: number }
+): Promise<RotationCost> {
+  const empty = await startRotating(setting, 0)
+  const full = await startRotating(setting, leases)
+  try {
+    const times = { empty: [] as number[], full: [] as number[] }
+    for (let n = -10; n < rotations; n++) {
+      const [emptyMs, fullMs] = [await rotate(empty), await rotate(full)]
+      if (n < 0) continue
+      times.empty.push(emptyMs)
+      times.full.push(fullMs)
     }
-    await time()
-    const few = await time()
-    await fill(store, accessor, leases)
-    return [{ leases: 0, rotationMs: few }, { leases, rotationMs: await time() }]
-  })
-}
-
-async function fill (store: Store, accessor: string, leases: number): Promise<void> {
-  const value = Buffer.alloc(400)
-  for (let at = 0; at < leases; at += 200) {
-    const shard = SHARDS[at / 200 % SHARDS.length] ?? '00'
-    const changes = Array.from({ length: 200 }, (_, i): Change => ({
-      op: 'put', key: key(shard, `lease/${shard}${at + i}`), value, names: [`lease/${accessor}/creds/r/${shard}${at + i}`]
-    }))
-    await store.commit(changes)
+    return { leases, emptyMs: median(times.empty), fullMs: median(times.full) }
+  } finally {
+    await empty.running.end()
+    await full.running.end()
   }
 }
 
-if (import.meta.main) {
-  for (const { leases, rotationMs } of await measureCost()) console.log(`a rotation with ${leases} leases under the mount: ${rotationMs.toFixed(2)} ms`)
-  const figures = await measureRotation()
-  console.log(`${figures.clients} clients, ${figures.rotations} rotations of two mounts in ${figures.seconds.toFixed(1)} s: ` +
-    `${figures.requests} requests, ${figures.refused} refused, ${figures.wrong} from a wrong mount`)
+/** A broker whose mount `aws` rotates and has so many live leases. */
+async function startRotating ({ emulatorUrl }: Setting, leases: number): Promise<BenchBroker> {
+  const options = { store: 'sqlite', emulator: emulatorUrl, folder: makeFolder() }
+  if (leases > 0) {
+    const accessor = await accessorOf(options, 'aws/')
+    execFileSync(process.execPath, [path.join(import.meta.dirname, 'fill.ts'), options.folder, String(leases), accessor])
+  }
+  const broker = await startBroker(options)
+  await ask(broker.url, 'POST', '/v1/sys/latchkey/rotation/aws', rootToken, { grace_period: '0s' })
+  return broker
+}
+
+async function rotate ({ url }: BenchBroker): Promise<number> {
+  const from = performance.now()
+  await ask(url, 'POST', '/v1/sys/latchkey/rotation/aws/rotate', rootToken)
+  return performance.now() - from
 }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import http from 'node:http'
 import path from 'node:path'
 import { freePort } from '../helpers/redis.ts'
-import { ask, launchBroker, logIn, makeFolder, rootToken, startBroker, type BrokerOptions } from './broker.ts'
+import { accessorOf, launchBroker, logIn, makeFolder, startBroker, type BrokerOptions } from './broker.ts'
 import { load } from './load.ts'
 import { residentBytesOf } from './processes.ts'
 import { shotOf } from './rates.ts'
@@ -42,7 +42,7 @@ export async function measureStarts ({ setting, stores, leasesInStore, tries, re
     add(await timeStarts(`${store}, after a stop`, options, tries, async () => {}))
     add(await timeStarts(`${store}, after a kill -9 under load`, options, tries, () => killUnderLoad(options)))
     if (store !== 'sqlite' || leasesInStore === 0) continue
-    const mountAccessor = await accessorOfAws(options)
+    const mountAccessor = await accessorOf(options, 'aws/')
     execFileSync(process.execPath, [path.join(import.meta.dirname, 'fill.ts'), options.folder, String(leasesInStore), mountAccessor])
     add(await timeStarts(`sqlite, ${leasesInStore.toLocaleString('en')} leases in the store`, options, tries, async () => {}))
   }
@@ -85,11 +85,4 @@ async function killUnderLoad (options: BrokerOptions): Promise<void> {
   await new Promise((resolve) => { setTimeout(resolve, 1500) })
   await broker.running.end('SIGKILL')
   await loading
-}
-
-async function accessorOfAws (options: BrokerOptions): Promise<string> {
-  const broker = await startBroker(options)
-  const { data } = await ask(broker.url, 'GET', '/v1/sys/mounts', rootToken) as { data: Record<string, { accessor: string }> }
-  await broker.running.end()
-  return data['aws/']?.accessor ?? ''
 }
