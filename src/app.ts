@@ -18,6 +18,7 @@ import { createSweeper, type DueHandler } from './broker/sweep.ts'
 import type { Clock } from './core/clock.ts'
 import { createRevision } from './core/revision.ts'
 import { within } from './core/within.ts'
+import { createKvEngine, isVersioned } from './engines/kv/engine.ts'
 import { createLeases } from './leases/lease-manager.ts'
 import { createMetrics, type Reading } from './metrics/metrics.ts'
 import { createMountTable, plainConfig, type MountTable } from './mounts/mount-table.ts'
@@ -111,13 +112,15 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   })
   const { aclFor } = policies
   const remounting = createRemount({ store, mounts, endMount: leases.endMount, aclFor, waitMs: 5000 })
+  const kv = createKvEngine()
   const rotatingNames = createRotatingNames({
     store, keyring, clock, logger, mac, mounts, revision, policies, tokens, nudge, audit: () => audit,
     revokeToken: revocation.revoke,
-    endSecretId: (accessor) => backends.endSecretId(accessor)
+    endSecretId: (accessor) => backends.endSecretId(accessor),
+    keys: kv.kept, canHoldNames: (mount) => mount.type === 'kv' && isVersioned(mount)
   })
   const backends = createBackends({
-    config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls,
+    config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls, kv,
     unmount: unmounting.unmount,
     remountOperations: remounting.operations,
     nameOperations: rotatingNames.operations,

@@ -14,7 +14,7 @@ import type { JsonObject } from './core/json.ts'
 import { requestPrefix, type Lease, type Mount, type Token } from './core/model.ts'
 import type { Store } from './core/store.ts'
 import { createAwsEngine } from './engines/aws/engine.ts'
-import { createKvEngine, isVersioned, kvAliases } from './engines/kv/engine.ts'
+import { isVersioned, kvAliases, type KvEngine } from './engines/kv/engine.ts'
 import type { Leases } from './leases/lease-manager.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { MountTable } from './mounts/mount-table.ts'
@@ -50,6 +50,7 @@ export interface BackendParts {
   readonly revocation: Revocation
   readonly leases: Leases
   readonly wrapping: Wrapping
+  readonly kv: KvEngine
   readonly systemTtls: TtlBounds
   readonly unmount: (mount: Mount, nowMs: number) => Promise<void>
   readonly remountOperations: readonly Operation[]
@@ -71,7 +72,7 @@ const protectedPaths = [
 
 /** All backends: those that can be mounted, and the broker's own. A new one is a line here. */
 export function createBackends (parts: BackendParts) {
-  const { store, clock, logger, mounts, keyring, config } = parts
+  const { store, clock, logger, mounts, keyring, config, kv } = parts
   const appRole = createAppRoleMethod({
     store,
     clock,
@@ -87,7 +88,6 @@ export function createBackends (parts: BackendParts) {
   })
   const authMethods: readonly AuthMethod[] = [appRole]
   const engines: readonly Engine[] = [aws]
-  const kv = createKvEngine()
   const system = createSystem(parts, appRole)
   const own: readonly Backend[] = [system, createTokens(parts, authMethods), createCubbyhole({ store })]
 

@@ -12,6 +12,7 @@ import type { Store } from './core/store.ts'
 import { createNameWatch } from './broker/name-watch.ts'
 import { createReaction } from './broker/reaction.ts'
 import type { MountTable } from './mounts/mount-table.ts'
+import { createNameIndex, type KeptKeys } from './mounts/name-index.ts'
 import { createRehearsal } from './mounts/rehearsal.ts'
 import type { NameMac } from './mounts/rotation.ts'
 import { createRotator, type Rotated } from './mounts/rotator.ts'
@@ -20,6 +21,7 @@ import { createWaiting } from './mounts/waiting.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
 import type { Keyring } from './store/keyring.ts'
 import { lengthPrefixed } from './store/seal.ts'
+import { createNameIndexOperations } from './system/name-index.ts'
 import { createResolverOperations } from './system/resolver.ts'
 import { createRotationOperations } from './system/rotation.ts'
 import type { TokenStore } from './tokens/token-store.ts'
@@ -49,6 +51,9 @@ export interface RotatingNamesOptions {
   readonly nudge: () => void
   readonly revokeToken: (accessor: string, nowMs: number) => Promise<boolean>
   readonly endSecretId: (accessor: string) => Promise<void>
+  /** The engine of keys and values, and which mounts of it keep versions. */
+  readonly keys: KeptKeys
+  readonly canHoldNames: (mount: Mount) => boolean
 }
 
 /** Puts together what makes mount names rotate, tells who needs them, and watches the old ones. The mounts are loaded. */
@@ -86,12 +91,18 @@ export function createRotatingNames (options: RotatingNamesOptions) {
     onError: (error) => logger.error({ err: error }, 'the use of a name was not looked at')
   })
 
+  const index = createNameIndex({ store, mounts, now, revision: options.revision, keys: options.keys })
+
   function follow (): void {
     tripwire.follow(mounts.all())
     waiting.wake()
   }
   follow()
-  options.revision.follow(async () => follow())
+  options.revision.follow(async () => {
+    follow()
+    // What fails here the job does a second later, and tells of it.
+    await index.write().catch(() => {})
+  })
 
   return {
     watch,
@@ -99,7 +110,9 @@ export function createRotatingNames (options: RotatingNamesOptions) {
     subscribe: events.subscribe,
     jobs: [
       ...eventParts.jobs,
-      { name: 'share who uses which name', periodMs: 5000, run: () => rehearsal.share(clock.now()) }
+      { name: 'share who uses which name', periodMs: 5000, run: () => rehearsal.share(clock.now()) },
+      { name: 'write the names of mounts', periodMs: 1000, run: () => index.write() },
+      { name: 'verify the written names of mounts', periodMs: 30_000, run: () => index.verify() }
     ],
     cron: [{ name: 'rotate names', expression: '* * * * * *', run: rotator.tick }],
     dueHandlers: [['tripwire', reaction.finish], ['names-seen', rehearsal.forget]] as const,
@@ -107,6 +120,7 @@ export function createRotatingNames (options: RotatingNamesOptions) {
     operations: [
       ...eventParts.operations,
       ...createRotationOperations({ mounts, rotator, rehearsal }),
+      ...createNameIndexOperations({ index, mounts, canHold: options.canHoldNames }),
       ...createResolverOperations({
         mounts,
         rotator,

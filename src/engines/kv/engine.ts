@@ -5,6 +5,7 @@ import { createConfigOperations } from './config.ts'
 import { createDataOperations } from './data.ts'
 import { pathField } from './fields.ts'
 import { hintFor } from './hints.ts'
+import { createKeptKeys, type KeptKeys } from './kept.ts'
 import { createKeys } from './keys.ts'
 import { createMetadataOperations } from './metadata.ts'
 import { createPlainOperations } from './plain.ts'
@@ -14,6 +15,7 @@ import { createVersionOperations } from './versions.ts'
 export interface KvEngine {
   readonly plain: Backend
   readonly versioned: Backend
+  readonly kept: KeptKeys
 }
 
 /** Other names of the type, each with the options that it stands for (contract 5.1). */
@@ -43,7 +45,8 @@ export function createKvEngine (): KvEngine {
         ...['data', 'subkeys', 'delete', 'undelete', 'destroy'].flatMap(refusedLists)
       ],
       fallback: hintFor
-    }
+    },
+    kept: createKeptKeys(keys)
   }
 }
 

@@ -136,7 +136,7 @@ function configured (
 }
 
 /** The key goes with the data of all its versions; of very many, the oldest go before. */
-function removed ({ store }: Call, { stored }: Loaded): Step<null> {
+export function removed ({ store }: Pick<Call, 'store'>, { stored }: Loaded): Step<null> {
   if (stored === null) return { result: null }
   const { key } = stored
   if (key.versions.length <= removedMax) {

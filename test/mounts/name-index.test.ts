@@ -1,0 +1,157 @@
+import t from 'tap'
+import { key } from '../../src/core/store.ts'
+import { createKvEngine } from '../../src/engines/kv/engine.ts'
+import { readVersion } from '../../src/engines/kv/keys.ts'
+import { plainConfig } from '../../src/mounts/mount-table.ts'
+import { createNameIndex, type KeptKeys } from '../../src/mounts/name-index.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import { createTestBroker } from './rig.ts'
+
+const startMs = Date.parse('2027-01-01T00:00:30Z')
+
+/** A broker of the rig with an index, whose keys may be made to fail. */
+async function createIndexed (store = createMemoryStore()) {
+  const broker = await createTestBroker(store, startMs)
+  const { kept } = createKvEngine()
+  const fault = { error: null as Error | null, writes: 0 }
+  const keys: KeptKeys = {
+    async keep (at, path, decide) {
+      if (fault.error !== null) throw fault.error
+      fault.writes++
+      await kept.keep(at, path, decide)
+    },
+    remove: (at, path) => kept.remove(at, path)
+  }
+  const { revision, mounts } = broker
+  const index = createNameIndex({ store, revision, mounts, keys, now: () => broker.clock.nowMs })
+  revision.follow(() => index.write().catch(() => {}))
+
+  async function holder (path = 'secret-paths') {
+    return mounts.enable({
+      path, table: 'secret', type: 'kv', description: '', options: { version: '2' }, config: plainConfig, local: false, sealWrap: false
+    })
+  }
+
+  async function held (path: string, holderPath = 'secret-paths') {
+    const at = { store: mounts.storeOf(broker.mount(holderPath)), nowMs: broker.clock.nowMs }
+    const found = await readVersion(at, path, 0)
+    return found === null || found.text === null ? null : JSON.parse(found.text) as Record<string, unknown>
+  }
+
+  const rotate = () => broker.rotator.rotate(broker.mount(), { expectedSlot: null, graceSeconds: null })
+  return { broker, index, store, fault, holder, held, rotate, kept }
+}
+
+t.test('the index holds the present name of every mount that rotates from the moment that the name is served', async (t) => {
+  const { broker, index, holder, held, rotate } = await createIndexed()
+  await broker.enable()
+  await index.choose(await holder())
+  t.match(await held('team/kv'), { path: 'team/kv', name: broker.name(), slot: 1, rotating: true, mount_accessor: broker.mount().accessor })
+  await rotate()
+  t.match(await held('team/kv'), { name: broker.name(), slot: 2 })
+  await broker.enable('later')
+  t.match(await held('later'), { name: broker.name('later'), slot: 1 })
+  await broker.rotator.turnOff(broker.mount())
+  t.match(await held('team/kv'), { name: 'team/kv', rotating: false }, 'a mount that has its own path back is told as that')
+  t.equal(await held('secret-paths'), null, 'a mount that never rotated is not in it')
+})
+
+t.test('a broker that died between an advance and the index leaves it to whoever looks next', async (t) => {
+  const one = await createIndexed()
+  await one.broker.enable()
+  await one.index.choose(await one.holder())
+  one.fault.error = new Error('died')
+  await one.rotate()
+  t.match(await one.held('team/kv'), { slot: 1 })
+  const two = await createIndexed(one.store)
+  await two.index.write()
+  t.match(await two.held('team/kv'), { slot: 2, name: two.broker.name() })
+})
+
+t.test('a broker that has not heard of an advance does not put the former name back', async (t) => {
+  const one = await createIndexed()
+  await one.broker.enable()
+  await one.index.choose(await one.holder())
+  const two = await createIndexed(one.store)
+  await one.rotate()
+  t.equal(two.broker.slot(), 1, 'the other does not know yet')
+  await two.index.verify()
+  t.match(await two.held('team/kv'), { slot: 2 })
+})
+
+t.test('what somebody else wrote in place of a name, or removed, is made right; other keys of the mount are left alone', async (t) => {
+  const { broker, index, holder, held, kept } = await createIndexed()
+  await broker.enable()
+  const at = { store: broker.mounts.storeOf(await holder()), nowMs: startMs }
+  await kept.keep(at, 'notes/mine', () => ({ text: 'kept' }))
+  await index.choose(broker.mount('secret-paths'))
+  await kept.keep(at, 'team/kv', () => ({ name: 'elsewhere' }))
+  await index.verify()
+  t.match(await held('team/kv'), { name: broker.name() })
+  await kept.remove(at, 'team/kv')
+  await index.verify()
+  t.match(await held('team/kv'), { name: broker.name() })
+  await index.end()
+  t.equal(await held('team/kv'), null)
+  t.strictSame(await held('notes/mine'), { text: 'kept' })
+})
+
+t.test('a pass writes nothing where everything is right', async (t) => {
+  const { broker, index, holder, fault } = await createIndexed()
+  for (const path of ['a', 'b', 'c']) await broker.enable(path)
+  await index.choose(await holder())
+  fault.writes = 0
+  await index.write()
+  t.equal(fault.writes, 0)
+})
+
+t.test('the key of a mount goes with the mount, and moves with it', async (t) => {
+  const { broker, index, holder, held } = await createIndexed()
+  const mount = await broker.enable()
+  await index.choose(await holder())
+  await broker.mounts.update(mount.accessor, (present) => ({ ...present, path: 'moved' }))
+  t.equal(await held('team/kv'), null)
+  t.match(await held('moved'), { path: 'moved', name: broker.name('moved') })
+  await broker.mounts.remove(mount.accessor)
+  t.equal(await held('moved'), null)
+})
+
+t.test('a broker that does not know a mount yet does not take its key away', async (t) => {
+  const one = await createIndexed()
+  await one.broker.enable()
+  await one.index.choose(await one.holder())
+  const two = await createIndexed(one.store)
+  await one.broker.enable('new')
+  t.equal(two.broker.mounts.find('secret', 'new'), null)
+  await two.index.write()
+  t.match(await one.held('new'), { name: one.broker.name('new') })
+})
+
+t.test('the setting ends with what was written, also when the broker that was told died meanwhile', async (t) => {
+  const one = await createIndexed()
+  await one.broker.enable()
+  await one.index.choose(await one.holder())
+  await t.rejects(one.index.choose(await one.holder('other')), /another mount holds the names/)
+  const { remove } = one.kept
+  one.kept.remove = async () => { throw new Error('died') }
+  await one.index.end()
+  t.match(await one.held('team/kv'), { slot: 1 })
+  t.equal(await one.index.mount(), null)
+  one.kept.remove = remove
+  const two = await createIndexed(one.store)
+  await two.index.write()
+  t.equal(await two.held('team/kv'), null)
+  t.strictSame(await one.store.get([key('sys', 'name-index')]), [null])
+  await two.index.choose(two.broker.mount('other'))
+  t.match(await two.held('team/kv', 'other'), { slot: 1 })
+})
+
+t.test('a mount that held the names and is gone can be replaced', async (t) => {
+  const { broker, index, holder, held } = await createIndexed()
+  await broker.enable()
+  await index.choose(await holder())
+  await broker.mounts.remove(broker.mount('secret-paths').accessor)
+  t.equal(await index.mount(), null)
+  await index.choose(await holder())
+  t.match(await held('team/kv'), { slot: 1 })
+})
