@@ -117,7 +117,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     store, keyring, clock, logger, mac, mounts, revision, policies, tokens, nudge, audit: () => audit,
     revokeToken: revocation.revoke,
     endSecretId: (accessor) => backends.endSecretId(accessor),
-    keys: kv.kept, canHoldNames: (mount) => mount.type === 'kv' && isVersioned(mount)
+    keys: kv.kept, count: (event) => metrics.count(event), canHoldNames: (mount) => mount.type === 'kv' && isVersioned(mount)
   })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls, kv,
@@ -166,7 +166,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     isOurs: (clientToken) => signer.verify(clientToken, clock.now()) !== null,
     ...(tls !== null && { tls })
   })
-  const metrics = createMetrics({ readings: readingsOf(http, audit) })
+  const metrics = createMetrics({ readings: [...readingsOf(http, audit), ...rotatingNames.readings] })
   registerStatus(http.app, factsOf(config, opened, () => problemsOf(opened, audit, storeIsThere, revision.isFresh())))
   async function lookForStore (): Promise<void> {
     storeIsThere = await opened.isThere()

@@ -1,7 +1,7 @@
 import { createEventConnections } from '../plugins/events.ts'
 import type { Audit } from './audit/audit.ts'
 import type { Clock } from './core/clock.ts'
-import { createEventStream } from './core/events.ts'
+import { createEventStream, type BrokerEvent } from './core/events.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
 import { createEventOperations } from './system/events.ts'
 import type { TokenStore } from './tokens/token-store.ts'
@@ -11,10 +11,12 @@ export interface EventPartsOptions {
   readonly tokens: TokenStore
   readonly policies: PolicyStore
   readonly audit: () => Audit
+  /** Told of every event, for metrics. */
+  readonly count: (event: BrokerEvent) => void
 }
 
 /** Puts together the stream of events, and how clients read it. */
-export function createEventParts ({ clock, tokens, policies, audit }: EventPartsOptions) {
+export function createEventParts ({ clock, tokens, policies, audit, count }: EventPartsOptions) {
   const events = createEventStream({ now: () => clock.now() })
   const connections = createEventConnections({
     events,
@@ -25,6 +27,11 @@ export function createEventParts ({ clock, tokens, policies, audit }: EventParts
     }
   })
   const failing = new Set<string>()
+  void countEvents()
+
+  async function countEvents (): Promise<void> {
+    for await (const { event } of events.subscribe()) count(event)
+  }
 
   async function tellOfAudit (): Promise<void> {
     for (const device of audit().status()) {

@@ -6,11 +6,12 @@ import type { Clock } from './core/clock.ts'
 import type { BrokerEvent } from './core/events.ts'
 import { createEventParts } from './event-parts.ts'
 import { requestId } from './core/ids.ts'
-import { requestPrefix, type Mount } from './core/model.ts'
+import { requestPrefix, type Mount, type Rotation } from './core/model.ts'
 import type { Revision } from './core/revision.ts'
 import type { Store } from './core/store.ts'
-import { createNameWatch } from './broker/name-watch.ts'
+import { createNameWatch, type NameWatch } from './broker/name-watch.ts'
 import { createReaction } from './broker/reaction.ts'
+import type { Reading } from './metrics/metrics.ts'
 import type { MountTable } from './mounts/mount-table.ts'
 import { createNameIndex, type KeptKeys } from './mounts/name-index.ts'
 import { createRehearsal } from './mounts/rehearsal.ts'
@@ -53,6 +54,7 @@ export interface RotatingNamesOptions {
   readonly endSecretId: (accessor: string) => Promise<void>
   /** The engine of keys and values, and which mounts of it keep versions. */
   readonly keys: KeptKeys
+  readonly count: (event: BrokerEvent) => void
   readonly canHoldNames: (mount: Mount) => boolean
 }
 
@@ -117,6 +119,7 @@ export function createRotatingNames (options: RotatingNamesOptions) {
     cron: [{ name: 'rotate names', expression: '* * * * * *', run: rotator.tick }],
     dueHandlers: [['tripwire', reaction.finish], ['names-seen', rehearsal.forget]] as const,
     openStream,
+    readings: readingsOf(mounts, watch),
     operations: [
       ...eventParts.operations,
       ...createRotationOperations({ mounts, rotator, rehearsal }),
@@ -144,6 +147,34 @@ export function createRotatingNames (options: RotatingNamesOptions) {
       })
     }
   }
+}
+
+/** What metrics show of names, by the mounts' own paths (SEC-222). */
+function readingsOf (mounts: MountTable, watch: Pick<NameWatch, 'missed'>): Reading[] {
+  const ofRotating = (read: (rotation: Rotation) => number) => () => new Map(mounts.all().flatMap((mount) =>
+    mount.rotation?.enabled === true ? [[requestPrefix(mount).slice(0, -1), read(mount.rotation)]] : []))
+  return [
+    {
+      name: 'latchkey_rotation_slot',
+      help: 'The present slot of each mount whose name rotates',
+      kind: 'gauge',
+      label: 'mount',
+      read: ofRotating(({ slot }) => slot)
+    },
+    {
+      name: 'latchkey_rotation_timestamp_seconds',
+      help: 'When the present name of each mount began to be served, epoch seconds',
+      kind: 'gauge',
+      label: 'mount',
+      read: ofRotating(({ startedAtMs }) => startedAtMs / 1000)
+    },
+    {
+      name: 'latchkey_name_looks_missed_total',
+      help: 'Uses of names that nobody looked at, since too many were waiting',
+      kind: 'counter',
+      read: () => new Map([['', watch.missed()]])
+    }
+  ]
 }
 
 /** Audits a rotation that nobody asked for: no entry, no rotation. */

@@ -1,4 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import type { BrokerEvent } from '../core/events.ts'
+import { createEventCounters } from './event-counters.ts'
 
 /** A number that is looked at when somebody asks for it. */
 export interface Reading {
@@ -23,6 +25,8 @@ export interface Observed {
 export interface Metrics {
   /** Cheap: two additions. Labels are words of the broker's own, never a caller's. */
   observe (request: Observed): void
+  /** Counts an event of the broker's stream. */
+  count (event: BrokerEvent): void
   /** Prometheus text, version 0.0.4. */
   text (): Promise<string>
   json (): Promise<readonly object[]>
@@ -58,6 +62,7 @@ export function createMetrics ({ readings }: { readings: readonly Reading[] }): 
   for (const reading of readings) register(registry, reading)
 
   return {
+    count: createEventCounters(registry),
     observe ({ mountType, operation, outcome, seconds }) {
       const name = `${mountType} ${operation} ${outcome}`
       let tally = tallies.get(name)
@@ -80,6 +85,7 @@ function register (registry: Registry, { name, help, label, kind, read }: Readin
     new Gauge({
       ...settings,
       collect () {
+        this.reset()
         for (const [value, number] of read()) this.set(labelled(value), number)
       }
     })

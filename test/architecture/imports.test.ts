@@ -11,7 +11,7 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   'src/leases': ['src/core'],
   'src/wrapping': ['src/core'],
   'src/audit': ['src/core'],
-  'src/metrics': ['prom-client'],
+  'src/metrics': ['src/core', 'prom-client'],
   'src/store': ['src/core', 'ioredis'],
   'src/engines/aws': ['src/core', 'ipaddr.js', '@aws-sdk/client-sts', '@aws-sdk/credential-provider-*', '@smithy/credential-provider-imds'],
   'src/engines/kv': ['src/core'],
