@@ -13,7 +13,7 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   'src/audit': ['src/core'],
   'src/metrics': ['src/core', 'prom-client'],
   'src/store': ['src/core', 'ioredis'],
-  'src/engines/aws': ['src/core', 'ipaddr.js', '@aws-sdk/client-sts', '@aws-sdk/credential-provider-*', '@smithy/credential-provider-imds'],
+  'src/engines/aws': ['src/core', '@aws-sdk/client-sts', '@aws-sdk/credential-provider-*', '@smithy/credential-provider-imds'],
   'src/engines/kv': ['src/core'],
   'src/auth/approle': ['src/core'],
   'src/broker': ['src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit'],

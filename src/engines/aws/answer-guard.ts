@@ -1,12 +1,6 @@
 import { isUtf8 } from 'node:buffer'
+import type { WireAnswer } from '../../core/outbound.ts'
 import { StsUncertain } from './sts.ts'
-
-/** An answer as it came over the wire. */
-export interface WireAnswer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: Buffer
-}
 
 const elementsMax = 200
 const foreignEntity = /&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)/

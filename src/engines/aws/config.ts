@@ -1,10 +1,11 @@
 import { operation, type Operation } from '../../core/backend.ts'
 import { DurationError, formatDuration, parseSeconds } from '../../core/duration.ts'
+import type { EgressRules } from '../../core/egress.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { commaList, duration, int, strictText, text, type Input } from '../../core/fields.ts'
 import { decodeRecord, encodeRecord } from '../../core/records.ts'
 import { emptyRoot, rootData, rootPath, usernameTemplate, type RootConfig } from './config-record.ts'
-import { parseEndpoint, type EgressRules } from './egress.ts'
+import { parseEndpoint } from './egress.ts'
 import { checkRegion } from './regions.ts'
 import { updateRecord } from './update-record.ts'
 

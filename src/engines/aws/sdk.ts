@@ -4,8 +4,8 @@ import {
   type STSClientConfig
 } from '@aws-sdk/client-sts'
 import type { Clock } from '../../core/clock.ts'
+import type { Endpoint } from '../../core/egress.ts'
 import { checkWireAnswer } from './answer-guard.ts'
-import type { Endpoint } from './egress.ts'
 import { createSigner } from './sigv4.ts'
 import {
   StsNotSent, StsRefusal, StsUncertain,
