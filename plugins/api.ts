@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BrokerRequest, BrokerResponse } from '../src/broker/request.ts'
-import type { EventsFor, Verb } from '../src/core/backend.ts'
+import { isListing, type EventsFor, type Verb } from '../src/core/backend.ts'
 import type { Clock } from '../src/core/clock.ts'
 import { BrokerError, invalidRequest } from '../src/core/errors.ts'
 import { parseGoBoolean } from '../src/core/fields.ts'
@@ -58,6 +58,7 @@ const methods: ReadonlyMap<string, Method> = new Map([
   ['GET', { verb: 'read', takesQuery: true }],
   ['HEAD', { verb: 'read', takesQuery: true }],
   ['LIST', { verb: 'list', takesQuery: true }],
+  ['SCAN', { verb: 'scan', takesQuery: true }],
   ['DELETE', { verb: 'delete', takesQuery: true }],
   ['HELP', { verb: 'help', takesQuery: true }],
   ['POST', { verb: 'write', takesQuery: false }],
@@ -201,7 +202,7 @@ function firstError (...values: readonly unknown[]): BrokerError | null {
 }
 
 function checkTrailingSlash (verb: BrokerRequest['verb'], target: Target): BrokerError | null {
-  if (!target.trailingSlash || verb === 'list' || verb === 'help') return null
+  if (!target.trailingSlash || isListing(verb) || verb === 'help') return null
   const writes = verb === 'write' || verb === 'patch'
   return invalidRequest(writes ? 'cannot write to a path ending in \'/\'' : 'malformed path')
 }
@@ -222,8 +223,8 @@ function readSwitches (method: Method, isGet: boolean, query: Query): Intent | B
   const scan = readSwitch(data, 'scan')
   if (list instanceof BrokerError) return list
   if (scan instanceof BrokerError) return scan
-  if (scan) return list ? invalidRequest('') : new BrokerError('unsupported_operation', 'unsupported operation')
-  return { verb: list ? 'list' : method.verb, data }
+  if (scan && list) return invalidRequest('')
+  return { verb: scan ? 'scan' : list ? 'list' : method.verb, data }
 }
 
 function readSwitch (data: Record<string, Json>, name: string): boolean | BrokerError {

@@ -70,6 +70,7 @@ const pipelinedPause = 32
 /** Requests that may wait; one read of the socket can hold more than were asked for. */
 const pipelinedMax = 1024
 
+const standInMethods: ReadonlySet<string> = new Set(Object.values(standIns))
 const unknownConnection: Connection = { address: '', port: 0 }
 
 function farewellFor (status: string): string {
@@ -91,7 +92,7 @@ function reasonOf (error: Error): TransportRefusal {
   return code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : 'tls'
 }
 
-/** Keeps the connections of a server within bounds, knows their clients, and lets LIST and HELP through. */
+/** Keeps the connections of a server within bounds, knows their clients, and lets LIST, SCAN and HELP through. */
 export function createConnections ({ limits, clientAddress, clock }: {
   limits: ConnectionLimits, clientAddress: ClientAddress, clock: Clock
 }): Connections {
@@ -206,7 +207,7 @@ export function createConnections ({ limits, clientAddress, clock }: {
     of: (request) => states.get(request.socket) ?? unknownConnection,
     methodOf (request) {
       const method = request.method ?? ''
-      return method === standIns.LIST || method === standIns.HELP ? rewritten.get(request) ?? '' : method
+      return standInMethods.has(method) ? rewritten.get(request) ?? '' : method
     },
     refusals,
     open: () => open,

@@ -2,22 +2,24 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** A verb of the API that Node's parser does not know. */
-export type RewrittenVerb = 'LIST' | 'HELP'
+export type RewrittenVerb = 'LIST' | 'SCAN' | 'HELP'
 
 /** What travels through the parser in place of each verb. Equal lengths, so no byte moves. */
 const LIST = Buffer.from('LIST ')
 const LIST_STAND_IN = Buffer.from('LINK ')
-const HELP = Buffer.from('HELP ')
-const HELP_STAND_IN = Buffer.from('BIND ')
 
 /** The methods under which rewritten requests arrive. A client that sends them itself is answered 405. */
-export const standIns: Readonly<Record<RewrittenVerb, string>> = { LIST: 'LINK', HELP: 'BIND' }
+export const standIns: Readonly<Record<RewrittenVerb, string>> = { LIST: 'LINK', SCAN: 'COPY', HELP: 'BIND' }
+
+/** Verbs that are let through only where they come whole. */
+const wholeVerbs = (['HELP', 'SCAN'] as const).map((verb) =>
+  ({ verb, bytes: Buffer.from(`${verb} `), standIn: Buffer.from(`${standIns[verb]} `) }))
 
 const CR = 0x0d
 const LF = 0x0a
 const BLANK_LINE = 0x0d0a0d0a
 
-/** Lets LIST and HELP through the parser on one connection. */
+/** Lets LIST, SCAN and HELP through the parser on one connection. */
 export interface ListVerb {
   /** Hears of each request as the parser announces it; answers the verb that its client sent, if it was rewritten. */
   announced (request: IncomingMessage): RewrittenVerb | null
@@ -25,7 +27,7 @@ export interface ListVerb {
 
 /**
  * Watches the bytes of a connection just before Node's parser sees them, and at the very start of a
- * request writes a verb that the parser knows over `LIST` or `HELP`, in place (contract 0.1).
+ * request writes a verb that the parser knows over `LIST`, `SCAN` or `HELP`, in place (contract 0.1).
  *
  * Nothing else is ever touched. A chunk of bytes counts as a start only if all that came before
  * ended exactly with a complete request: the parser has called the last one complete, and the bytes
@@ -71,9 +73,11 @@ export function watchListVerb (socket: Socket): ListVerb {
 
   /** Answers how many bytes of `LIST ` have been seen where the chunk ends within them. */
   function begin (bytes: Buffer, start: number): number {
-    if (bytes.length - start >= HELP.length && bytes.compare(HELP, 0, HELP.length, start, start + HELP.length) === 0) {
-      HELP_STAND_IN.copy(bytes, start)
-      pending = 'HELP'
+    for (const { verb, bytes: whole, standIn } of wholeVerbs) {
+      const end = start + whole.length
+      if (bytes.length < end || bytes.compare(whole, 0, whole.length, start, end) !== 0) continue
+      standIn.copy(bytes, start)
+      pending = verb
       return 0
     }
     return matchList(bytes, start, 0)

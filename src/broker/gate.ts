@@ -1,4 +1,4 @@
-import type { Call, Capability, Operation, Outcome, Verb } from '../core/backend.ts'
+import { isListing, type Call, type Capability, type Operation, type Outcome, type Verb } from '../core/backend.ts'
 import { mayComeFrom } from '../core/cidr.ts'
 import { BrokerError, invalidRequest, permissionDenied, unsupportedPath } from '../core/errors.ts'
 import { readInput, type Fields, type Input } from '../core/fields.ts'
@@ -137,7 +137,7 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     const { mount, reached, path, operation } = target
     const refuse = (denial: Error) => refused(request, denial, target)
     if (request.refusal !== null) return refuse(request.refusal)
-    if (request.trailingSlash && request.verb !== 'list' && request.verb !== 'help') {
+    if (request.trailingSlash && !isListing(request.verb) && request.verb !== 'help') {
       return refuse(invalidRequest(`cannot ${request.verb === 'read' ? 'read' : 'write to'} a path ending in '/'`))
     }
     if (mount !== null && operation?.access === 'public' && request.verb !== 'help') {
@@ -193,7 +193,7 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     const { mount, operation } = target
     const callAs = mount === null ? null : callFor(request, target, mount, live, nowMs)
     const query = {
-      path: verb === 'list' ? `${target.path}/` : target.path,
+      path: isListing(verb) ? `${target.path}/` : target.path,
       data: request.data,
       wrapTtlSeconds: request.wrapTtlSeconds
     }

@@ -5,7 +5,7 @@ import type { Registered } from './parts.ts'
 /** The help text of a mount's root or of a path below it (contract 10.3); null for a path it does not have. */
 export function helpFor ({ backend, table }: Registered, rest: string): JsonObject | null {
   if (rest === '') return answer(rootText(backend.description, table.operations))
-  const verbs = ['read', 'list', 'write', 'patch', 'delete'] as const
+  const verbs = ['read', 'list', 'scan', 'write', 'patch', 'delete'] as const
   const operations = verbs.flatMap((verb) => table.match(rest, verb)?.operation ?? [])
   return operations.length === 0 ? null : answer(pathText(rest, operations))
 }

@@ -1,5 +1,7 @@
 import type { AuditAnswer } from '../audit/entry.ts'
-import { CredentialUncertain, type Call, type EventsFor, type Issued, type Login, type Outcome } from '../core/backend.ts'
+import {
+  CredentialUncertain, isListing, type Call, type EventsFor, type Issued, type Login, type Outcome
+} from '../core/backend.ts'
 import { BrokerError, invalidRequest, notFound } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import { requestPrefix } from '../core/model.ts'
@@ -166,7 +168,7 @@ export function createSettlement (options: SettlementOptions) {
       const wrapped = await wrapping.wrap({
         json: draft.json,
         ttlSeconds: wrapTtlSeconds,
-        creationPath: call.request.operation === 'list' ? `${path}/` : path,
+        creationPath: isListing(call.request.operation) ? `${path}/` : path,
         mount: call.mount,
         wrappedAccessor: draft.wrappedAccessor ?? null,
         nowMs: call.nowMs
@@ -212,7 +214,7 @@ function dataDraft (work: Work, outcome: Extract<Outcome, { kind: 'data' }>): Dr
   const { call, operation } = work
   const { data } = outcome
   const keys = data?.['keys']
-  if (operation?.verb === 'list' && Array.isArray(keys) && keys.length === 0) throw notFound()
+  if (operation !== null && isListing(operation.verb) && Array.isArray(keys) && keys.length === 0) throw notFound()
   const warnings = [...(outcome.warnings ?? []), ...work.warnings]
   const mirrored = operation?.mirrored === true
   return {
@@ -242,7 +244,7 @@ function noneSettled (work: Work, outcome: Extract<Outcome, { kind: 'none' }>): 
     return { response: { kind: 'body', json, ...headersOf(outcome) }, ...nothingMade, view: { warnings } }
   }
   const { operation } = call.request
-  if (operation === 'read' || operation === 'list') throw notFound()
+  if (operation === 'read' || isListing(operation)) throw notFound()
   return { response: { kind: 'empty', ...headersOf(outcome) }, ...nothingMade }
 }
 

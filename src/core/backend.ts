@@ -3,11 +3,11 @@ import type { Json, JsonObject } from './json.ts'
 import type { Caller, Lease, Mount, Token } from './model.ts'
 import type { Change, Entry, Key, Named, Page, Store } from './store.ts'
 
-/** What a request does, as its method says (contract 1.2). A `write` is a create or an update. */
-export type Verb = 'read' | 'list' | 'write' | 'patch' | 'delete'
+/** What a request does, as its method says (contract 1.2). A `write` is a create or an update; a `scan` lists folders with all below. */
+export type Verb = 'read' | 'list' | 'scan' | 'write' | 'patch' | 'delete'
 
 /** What a policy can grant on a path (contract 4.1). */
-export type Capability = 'create' | 'read' | 'update' | 'delete' | 'list' | 'patch' | 'sudo'
+export type Capability = 'create' | 'read' | 'update' | 'delete' | 'list' | 'scan' | 'patch' | 'sudo'
 
 /** Parts of a request that a backend may see. */
 export interface RequestView {
@@ -167,6 +167,11 @@ export interface EventsFor {
 }
 
 type Headers = Readonly<Record<string, string>>
+
+/** Whether a verb is about a folder: its path ends in `/` for policies (contract 1.2). */
+export function isListing (verb: string): boolean {
+  return verb === 'list' || verb === 'scan'
+}
 
 /** One thing a backend can do. `path` is relative to the mount: `role/:name/secret-id`; `*rest` takes one or more segments. */
 export interface Operation<F extends Fields = Fields> {

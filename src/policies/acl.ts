@@ -1,4 +1,4 @@
-import type { Capability } from '../core/backend.ts'
+import { isListing, type Capability } from '../core/backend.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { createMatcher, type Matcher } from './match.ts'
 import { compareText, mergeRules, type MergedRule } from './merge.ts'
@@ -7,7 +7,7 @@ import { capabilityBits, type AclVerdict, type NamedRules, type ParameterValues 
 
 /** What an operation asks of an ACL. */
 export interface AclQuery {
-  /** With the mount's stable path. Of a list it ends in `/`. */
+  /** With the mount's stable path. Of a list or a scan it ends in `/`. */
   readonly path: string
   readonly operation: Exclude<Capability, 'sudo'>
   /** The request's parameters at their top level; null without any. */
@@ -62,11 +62,11 @@ export function createAcl (policies: readonly NamedRules[], nowMs: number): Acl 
 
   return {
     check ({ path, operation, data, wrapTtlSeconds }) {
-      const rule = ruleFor(path, operation === 'list')
+      const rule = ruleFor(path, isListing(operation))
       if (rule === null || (rule.capabilities & capabilityBits[operation]) === 0) return refused
       if (rule.restricted) {
         if (!wrappingAllowed(rule, wrapTtlSeconds)) return refused
-        if (operation !== 'list' && operation !== 'delete' && !parametersAllowed(rule, data)) return refused
+        if (!isListing(operation) && operation !== 'delete' && !parametersAllowed(rule, data)) return refused
       }
       return rule.verdicts[operation] ??= {
         allowed: true,

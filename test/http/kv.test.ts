@@ -22,9 +22,10 @@ t.test('each operation needs the right on its own path (SEC-026, SEC-195, SEC-20
     ['POST', 'destroy/team/a', 'destroy', 'update', { versions: [1] }], ['GET', 'subkeys/team/a', 'subkeys', 'read'],
     ['GET', 'metadata/team/a', 'metadata', 'read'], ['POST', 'metadata/team/a', 'metadata', 'update', { max_versions: 5 }],
     ['PATCH', 'metadata/team/a', 'metadata', 'patch', { max_versions: 5 }], ['LIST', 'metadata/team', 'metadata', 'list'],
+    ['SCAN', 'metadata/team', 'metadata', 'scan'], ['GET', 'detailed-metadata/team?scan=true', 'detailed-metadata', 'scan'],
     ['DELETE', 'metadata/team/a', 'metadata', 'delete']
   ] as const
-  const all = '"create", "read", "update", "delete", "list", "patch"'
+  const all = '"create", "read", "update", "delete", "list", "scan", "patch"'
   for (const [method, path, root, capability, body] of requests) {
     await broker.must('POST', 'kv/data/team/a', { body: { data: { v: 'canary-two' } } })
     const asked = (token: string) => ({ token, headers: method === 'PATCH' ? merge : {}, ...(body !== undefined && { body }) })

@@ -6,12 +6,14 @@ const get = 'GET /v1/kv/data/a HTTP/1.1\r\nhost: h\r\n\r\n'
 const post = (body: string, extra = '') => `POST /v1/kv/data/a HTTP/1.1\r\nhost: h\r\n${extra}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 const ok = '"ok":true'
 
-t.test('SEC-038 the verbs LIST and HELP arrive as themselves', async (t) => {
+t.test('SEC-038 the verbs LIST, SCAN and HELP arrive as themselves', async (t) => {
   const front = await startFront(t)
   t.equal((await request(front, 'LIST /v1/kv/metadata/a')).status, 200)
   t.match(front.last(), { verb: 'list', path: 'kv/metadata/a', trailingSlash: false, refusal: null })
   t.equal((await request(front, 'LIST /v1/kv/metadata/?list=true&after=b')).status, 200)
   t.match(front.last(), { verb: 'list', path: 'kv/metadata', trailingSlash: true })
+  t.equal((await request(front, 'SCAN /v1/kv/metadata/?after=b')).status, 200)
+  t.match(front.last(), { verb: 'scan', path: 'kv/metadata', trailingSlash: true })
   t.equal((await request(front, 'HELP /v1/sys/mounts')).status, 200)
   t.match(front.last(), { verb: 'help', path: 'sys/mounts' })
 })
@@ -27,7 +29,7 @@ t.test('SEC-043 the stand-ins, and other verbs, sent by a client are 405 and nev
   }
 })
 
-t.test('SEC-043 LIST split at any byte is a list; HELP split within its verb is refused', async (t) => {
+t.test('SEC-043 LIST split at any byte is a list; SCAN and HELP split within their verbs are refused', async (t) => {
   const front = await startFront(t)
   const connection = await connectRaw(front)
   for (let at = 1; at < list.length; at++) {
@@ -38,10 +40,12 @@ t.test('SEC-043 LIST split at any byte is a list; HELP split within its verb is 
   t.equal(front.seen.length, list.length - 1)
   t.ok(front.seen.every(({ verb, path, refusal }) => verb === 'list' && path === 'kv/metadata/a' && refusal === null))
   connection.socket.destroy()
-  const help = await connectRaw(front)
-  await help.deliver('HE')
-  help.send('LP /v1/a HTTP/1.1\r\nhost: h\r\n\r\n')
-  t.equal(parseAnswer(await help.closed()).status, 400)
+  for (const verb of ['HELP', 'SCAN']) {
+    const split = await connectRaw(front)
+    await split.deliver(verb.slice(0, 2))
+    split.send(`${verb.slice(2)} /v1/a HTTP/1.1\r\nhost: h\r\n\r\n`)
+    t.equal(parseAnswer(await split.closed()).status, 400)
+  }
 })
 
 t.test('SEC-043 a verb that only begins like LIST is refused, whatever follows', async (t) => {

@@ -7,6 +7,7 @@ import { pathField } from './fields.ts'
 import { hintFor } from './hints.ts'
 import { createKeptKeys, type KeptKeys } from './kept.ts'
 import { createKeys } from './keys.ts'
+import { listings } from './list.ts'
 import { createMetadataOperations } from './metadata.ts'
 import { createPlainOperations } from './plain.ts'
 import { createVersionOperations } from './versions.ts'
@@ -52,10 +53,10 @@ export function createKvEngine (): KvEngine {
 
 /** Paths that exist and cannot be listed (contract 7.3). */
 function refusedLists (root: string): Operation[] {
-  return [root, `${root}/*path`].map((path) => operation({
-    verb: 'list', path, access: 'capability', summary: 'Cannot be listed: keys are listed below metadata/', fields: { path: pathField },
+  return [root, `${root}/*path`].flatMap((path) => listings.map(({ verb }) => operation({
+    verb, path, access: 'capability', summary: 'Cannot be listed: keys are listed below metadata/', fields: { path: pathField },
     run () { throw new BrokerError('unsupported_operation', 'unsupported operation') }
-  }))
+  })))
 }
 
 /** A mount's version is raised and never lowered; what it holds stays (contract 5.3). */

@@ -1,7 +1,7 @@
-import type { Call, Outcome, Verb } from '../../core/backend.ts'
+import { isListing, type Call, type Outcome, type Verb } from '../../core/backend.ts'
 import { requestPrefix } from '../../core/model.ts'
 
-const wordOf: Readonly<Record<Verb, string>> = { read: 'get', write: 'put', patch: 'patch', delete: 'delete', list: 'list' }
+const wordOf: Readonly<Record<Verb, string>> = { read: 'get', write: 'put', patch: 'patch', delete: 'delete', list: 'list', scan: 'list' }
 const roots: ReadonlySet<string> = new Set(['data', 'metadata', 'delete', 'undelete', 'destroy'])
 const known: ReadonlySet<string> = new Set([...roots, 'subkeys', 'detailed-metadata'])
 
@@ -12,7 +12,7 @@ const known: ReadonlySet<string> = new Set([...roots, 'subkeys', 'detailed-metad
  */
 export function hintFor ({ mount, request: { path } }: Pick<Call, 'mount' | 'request'>, verb: Verb): Outcome | null {
   const rest = path.slice(requestPrefix(mount).length)
-  if (rest === 'config' && verb !== 'list') return null
+  if (rest === 'config' && !isListing(verb)) return null
   const [first = '', ...more] = rest.split('/')
   if (more.length > 0 && known.has(first)) return null
   const warning = roots.has(rest)

@@ -22,15 +22,23 @@ interface Asked {
   readonly limit: number | undefined
 }
 
-/** Names directly in a folder, sorted as bytes, folders with a slash (contract 7.1, 7.5). */
-export async function listNames ({ store }: Pick<Call, 'store'>, { path = '', after = '', limit = 0 }: Asked): Promise<string[]> {
+/** A list shows what is directly in a folder, folders with a slash; a scan shows the keys in it and in all folders below. */
+export const listings = [
+  { verb: 'list', what: 'Lists the keys and folders in a folder', folders: true },
+  { verb: 'scan', what: 'Lists the keys in a folder and in all folders below it', folders: false }
+] as const
+
+/** Names in a folder, relative to it and sorted as bytes (contract 7.1, 7.5). */
+export async function listNames (
+  { store }: Pick<Call, 'store'>, { path = '', after = '', limit = 0 }: Asked, folders: boolean
+): Promise<string[]> {
   if (after !== '' && !isPath(after)) throw invalidRequest('not a name to go on after')
   const prefix = path === '' ? keyPath('') : `${keyPath(path)}/`
   const wanted = limit > 0 ? limit : Infinity
   const names: string[] = []
   for (let last = after; names.length < wanted;) {
     const size = Math.min(pageSize, wanted - names.length)
-    const page = await store.list(prefix, { limit: size, folders: true, ...(last !== '' && { after: last }) })
+    const page = await store.list(prefix, { limit: size, folders, ...(last !== '' && { after: last }) })
     for (const { name } of page) names.push(name)
     last = page.at(-1)?.name ?? ''
     if (page.length < size) break
@@ -40,9 +48,9 @@ export async function listNames ({ store }: Pick<Call, 'store'>, { path = '', af
 
 /** Names in a folder with what `view` tells of their keys; folders with nothing. */
 export async function listDetails (
-  { store }: { readonly store: MountStore }, asked: Asked, view: (key: KvKey) => JsonObject
+  { store }: { readonly store: MountStore }, asked: Asked, folders: boolean, view: (key: KvKey) => JsonObject
 ): Promise<JsonObject> {
-  const names = await listNames({ store }, asked)
+  const names = await listNames({ store }, asked, folders)
   const folder = asked.path === undefined || asked.path === '' ? '' : `${asked.path}/`
   const details = new Map<string, JsonObject>()
   for (let i = 0; i < names.length; i += readSize) {

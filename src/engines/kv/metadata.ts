@@ -8,7 +8,7 @@ import { parseCustomMetadata } from './custom-metadata.ts'
 import { pathField, sentObject } from './fields.ts'
 import { deleteData, newKey, timeText, versionState, type KvKey } from './key-record.ts'
 import { readKey, type Keys, type Loaded, type Step } from './keys.ts'
-import { listDetails, listFields, listNames } from './list.ts'
+import { listDetails, listFields, listings, listNames } from './list.ts'
 import { mergePatch } from './merge-patch.ts'
 import { removedMax, without } from './write.ts'
 
@@ -74,19 +74,17 @@ export function createMetadataOperations (keys: Keys): Operation[] {
 }
 
 function listOperations (): Operation[] {
-  return ['', '/*path'].flatMap((rest) => [
+  return ['', '/*path'].flatMap((rest) => listings.flatMap(({ verb, what, folders }) => [
     operation({
-      verb: 'list', path: `metadata${rest}`, access: 'capability', summary: 'Lists the keys and folders in a folder',
-      fields: listFields, bareFieldErrors: true,
-      run: async (call, input) => ({ kind: 'data', data: { keys: await listNames(call, input) } })
+      verb, path: `metadata${rest}`, access: 'capability', summary: what, fields: listFields, bareFieldErrors: true,
+      run: async (call, input) => ({ kind: 'data', data: { keys: await listNames(call, input, folders) } })
     }),
     operation({
-      verb: 'list', path: `detailed-metadata${rest}`, access: 'capability',
-      summary: 'Lists the keys and folders in a folder, with what is known of the keys',
+      verb, path: `detailed-metadata${rest}`, access: 'capability', summary: `${what}, with what is known of the keys`,
       fields: listFields, bareFieldErrors: true,
-      run: async (call, input) => ({ kind: 'data', data: await listDetails(call, input, keyInfo) })
+      run: async (call, input) => ({ kind: 'data', data: await listDetails(call, input, folders, keyInfo) })
     })
-  ])
+  ]))
 }
 
 /** A key as its metadata are read. */

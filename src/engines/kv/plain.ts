@@ -5,7 +5,7 @@ import { isJsonObject, parseExact, type Json, type JsonObject } from '../../core
 import { pathField } from './fields.ts'
 import { newKey } from './key-record.ts'
 import { readKey, type Keys, type Loaded } from './keys.ts'
-import { listFields, listNames } from './list.ts'
+import { listFields, listings, listNames } from './list.ts'
 import { checkSize } from './write.ts'
 
 /**
@@ -15,10 +15,10 @@ import { checkSize } from './write.ts'
 export function createPlainOperations (keys: Keys): Operation[] {
   const fields = { path: pathField }
   return [
-    ...['', '*path'].map((path) => operation({
-      verb: 'list', path, access: 'capability', summary: 'Lists the keys and folders in a folder', fields: listFields, freeForm: true,
-      run: async (call, input) => ({ kind: 'data', data: { keys: await listNames(call, input) } })
-    })),
+    ...['', '*path'].flatMap((path) => listings.map(({ verb, what, folders }) => operation({
+      verb, path, access: 'capability', summary: what, fields: listFields, freeForm: true,
+      run: async (call, input) => ({ kind: 'data', data: { keys: await listNames(call, input, folders) } })
+    }))),
     operation({
       verb: 'read', path: '*path', access: 'capability', summary: 'Reads a key', fields, freeForm: true,
       run: (call, { path = '' }) => read(call, path)

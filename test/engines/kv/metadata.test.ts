@@ -36,6 +36,13 @@ t.test('lists end at folders (SEC-205)', async (t) => {
   t.strictSame(await list('metadata', { after: 'a-b', limit: '2' }), ['a/', 'ab/'])
   t.strictSame(await list('metadata', { after: 'ab/' }), ['z/'])
   t.match(await refusalOf(rig.run('list', 'metadata', { after: 'a\0' })), /not a name/)
+  const scan = async (path: string, more = {}) => (await rig.answered('scan', path, more)).keys
+  const all = await scan('metadata')
+  t.strictSame(all, all.filter((name) => !name.endsWith('/')), 'a scan tells keys, and no folders')
+  t.ok(['a', 'a-b', 'a/b', 'a/b/c', 'a/bc'].every((name) => all.includes(name)))
+  t.strictSame(await scan('metadata/a'), ['b', 'b/c', 'bc'], 'relative to the folder')
+  t.strictSame(await scan('metadata', { after: 'a-b', limit: 2 }), all.slice(all.indexOf('a-b') + 1).slice(0, 2))
+  t.same(Object.keys((await rig.answered('scan', 'detailed-metadata/a'))['key_info'] as object), ['b', 'b/c', 'bc'])
   t.same(Object.keys((await rig.answered('list', 'detailed-metadata/a'))['key_info'] as object), ['b', 'b/', 'bc'])
 })
 
