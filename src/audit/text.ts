@@ -1,3 +1,4 @@
+import { mayHoldName } from '../core/name-form.ts'
 import type { Hash } from './hasher.ts'
 
 /** Characters of a text that stands in clear; what is longer is cut, with a mark. */
@@ -31,12 +32,11 @@ export function hideTokens (path: string, hash: Hash): string {
   return path.includes('eyJ') ? path.replace(webToken, hash) : path
 }
 
-const longWord = /[a-z0-9_.-]{26,}/g
-const derived = /[0-9a-v]{26}$/
+const word = /[\w.-]+/g
 
-/** A text in clear, but for what may be a mount's name that rotates: its last 26 characters are derived (SEC-222). */
+/** A text in clear, but for words that may hold a mount's name that rotates (SEC-222). */
 export function hideNames (text: string, hash: Hash): string {
-  return text.length < 26 ? text : text.replace(longWord, (word) => derived.test(word) ? hash(word) : word)
+  return mayHoldName(text) ? text.replace(word, (each) => mayHoldName(each) ? hash(each) : each) : text
 }
 
 /** RFC 3339 section 5.6, date-time. */

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { drawUuid } from '../core/ids.ts'
 import { requestPrefix, type Mount, type MountConfig } from '../core/model.ts'
+import { mayBeNamed } from '../core/name-form.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import type { Revision } from '../core/revision.ts'
@@ -149,15 +150,13 @@ export function createMountTable ({ store, revision, systemTtls, clock, mac }: M
   function findTaken ({ table, path }: Pick<Mount, 'table' | 'path'>, except?: string): string | null {
     for (const other of mounts.values()) {
       if (other.table !== table) continue
-      // Names begin with the prefix and hold no further slash: a mount above it would take them in.
-      if (other.rotation?.prefix.startsWith(`${path}/`)) return path
+      if (holdsNames(other, path)) return path
       if (other.accessor === except) continue
       for (const taken of [other.path, other.target]) {
         if (taken === path || taken?.startsWith(`${path}/`) || (taken && path.startsWith(`${taken}/`))) return taken
       }
     }
-    const named = resolve(table === 'auth' ? `auth/${path}` : path)
-    return named === null || named.mount.accessor === except ? null : path
+    return null
   }
 
   function resolve (path: string): Resolved | null {
@@ -235,4 +234,14 @@ export function createMountTable ({ store, revision, systemTtls, clock, mac }: M
         : [])
     }
   }
+}
+
+/**
+ * Whether a path is where a mount's names are, were or may be, or above them. It goes by their form,
+ * so that whoever may mount does not learn from it which names there are (SEC-220), and no name
+ * that was retired becomes another mount's (SEC-229).
+ */
+function holdsNames ({ rotation }: Mount, path: string): boolean {
+  if (rotation === null) return false
+  return [rotation, ...rotation.past].some(({ prefix }) => prefix.startsWith(`${path}/`) || mayBeNamed(path, prefix))
 }

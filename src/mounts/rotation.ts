@@ -9,8 +9,6 @@ export const aheadMax = 4
 
 const alphabet = '0123456789abcdefghijklmnopqrstuv'
 const macBytes = 16
-/** Characters of a name behind its prefix: 128 bits in base32hex. */
-export const derivedLength = 26
 
 /**
  * HMAC-SHA256 under the keyring's `mountname` key of a term, over its parts, each behind its length;

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Mount, PastName } from '../core/model.ts'
-import { derivedLength, deriveName, type NameMac } from './rotation.ts'
+import { derivedLength } from '../core/name-form.ts'
+import { deriveName, type NameMac } from './rotation.ts'
 
 /** A retired name that somebody used. */
 export interface Tripped {

@@ -105,6 +105,9 @@ t.test('SEC-222 what may be a name that rotates is hidden in paths below sys/ an
   const system = mountOf({ path: 'sys', type: 'system' })
   const path = (text: string) => request({ path: text, mount: system }).request.path
   t.equal(path(`sys/internal/ui/mounts/${name}/a`), `sys/internal/ui/mounts/${hash(name)}/a`)
+  for (const more of [`${name}.bak`, `${name}-policy`, `${name}x`, `a.${name}_1`, name.toUpperCase()]) {
+    t.equal(path(`sys/policies/acl/${more}`), `sys/policies/acl/${hash(more)}`)
+  }
   t.notOk(JSON.stringify(request({ mount: system, denial: `No secret engine mount at ${name}/` })).includes(name))
   for (const same of ['sys/policies/acl/a-rather-long-name-of-a-policy-there-is', 'sys/latchkey/secret-ids/1ae4a285-1400-4fd9-ba3d-81e2f9091b4d']) t.equal(path(same), same)
   const long = `${'a-'.repeat(900)}_`

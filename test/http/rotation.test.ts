@@ -162,10 +162,31 @@ t.test('mount names that rotate', async (t) => {
   t.test('SEC-028 names neither hide a mount nor are hidden by one', async (t) => {
     await mountKv(broker, 'deep', { prefix: 'shadow/deep-', stable_path: 'never' })
     t.equal((await broker.ask('POST', 'sys/mounts/shadow', { body: { type: 'kv' } })).status, 400)
-    t.equal((await broker.ask('POST', `sys/mounts/${await nameOf(broker, 'deep')}`, { body: { type: 'kv' } })).status, 400)
-    t.equal((await broker.ask('POST', `sys/mounts/${await nameOf(broker, 'deep')}/x`, { body: { type: 'kv' } })).status, 400)
     t.equal((await broker.ask('POST', `${rotation}/deep`, { body: { prefix: 'kept/x-' } })).status, 400)
     t.equal((await broker.ask('POST', `${rotation}/deep`, { body: { prefix: 'deep/x-' } })).status, 400)
+    await broker.must('POST', `${rotation}/deep`, { body: { prefix: 'light-' } })
+    t.equal((await broker.ask('POST', 'sys/mounts/shadow', { body: { type: 'kv' } })).status, 400, 'nor is a former name')
+  })
+
+  t.test('SEC-220 SEC-229 nothing is mounted where a name is, was or may be, and the refusal does not tell which', async (t) => {
+    await mountKv(broker, 'taken', { prefix: 'taken-', stable_path: 'never' })
+    await mountKv(broker, 'moves')
+    const retired = await nameOf(broker, 'taken')
+    await rotate('taken', { grace: 0 })
+    const present = await nameOf(broker, 'taken')
+    const never = unknownLike(present)
+    const answers = new Set<string>()
+    for (const name of [retired, present, never]) {
+      for (const path of [name, `${name}/x`]) {
+        const made = await broker.ask('POST', `sys/mounts/${path}`, { body: { type: 'kv' } })
+        const moved = await broker.ask('POST', 'sys/remount', { body: { from: 'moves', to: path } })
+        answers.add(`${path.includes('/')} ${made.status} ${made.text} ${moved.status} ${moved.text}`.replaceAll(path, 'PATH'))
+      }
+    }
+    t.equal(answers.size, 2, [...answers].join('\n'))
+    t.ok([...answers].every((answer) => answer.includes(' 400 ')))
+    await broker.must('POST', 'sys/mounts/taken-by-somebody', { body: { type: 'kv' } })
+    await broker.must('POST', `sys/mounts/other-${never.slice(-26)}`, { body: { type: 'kv' } })
   })
 
   t.test('a rotation that is turned off and on again uses no name twice', async (t) => {
