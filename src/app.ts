@@ -124,7 +124,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     unmount: unmounting.unmount,
     remountOperations: remounting.operations,
     nameOperations: rotatingNames.operations,
-    publish: rotatingNames.publish, nudge,
+    publish: rotatingNames.publish, probed: rotatingNames.watch.probed, nudge,
     audit: () => audit,
     metrics: () => metrics
   })

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Audit } from './audit/audit.ts'
 import { createAppRoleMethod } from './auth/approle/method.ts'
+import type { NameWatch } from './broker/name-watch.ts'
 import { createOperationTable } from './broker/operation-table.ts'
 import type { Registered } from './broker/parts.ts'
 import type { DueHandler } from './broker/sweep.ts'
@@ -18,6 +19,7 @@ import { isVersioned, kvAliases, type KvEngine } from './engines/kv/engine.ts'
 import type { Leases } from './leases/lease-manager.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { MountTable } from './mounts/mount-table.ts'
+import { answersAt } from './mounts/stable-path.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
 import type { Keyring } from './store/keyring.ts'
 import { lengthPrefixed } from './store/seal.ts'
@@ -56,6 +58,7 @@ export interface BackendParts {
   readonly remountOperations: readonly Operation[]
   readonly nameOperations: readonly Operation[]
   readonly publish: Publish
+  readonly probed: NameWatch['probed']
   readonly nudge: () => void
   /** Opened after the backends, whose parameter names it needs. */
   readonly audit: () => Audit
@@ -163,6 +166,8 @@ export function createBackends (parts: BackendParts) {
           mounts,
           version: apiVersion,
           findToken: (clientToken, nowMs) => liveToken(tokens.peek(clientToken, nowMs)),
+          answers: ({ policies: names }, found) => answersAt(found, policies.aclFor(names)),
+          missed: parts.probed,
           reaches: ({ policies: names }, prefix) => policies.aclFor(names).allowsAtOrBelow(prefix)
         }),
         ...createPolicyOperations({ policies }),

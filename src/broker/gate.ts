@@ -6,7 +6,7 @@ import { requestPrefix, type Mount } from '../core/model.ts'
 import type { Revision } from '../core/revision.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
 import type { Reached } from '../mounts/name-table.ts'
-import { stableCapabilityPath } from '../mounts/stable-path.ts'
+import { answersAt } from '../mounts/stable-path.ts'
 import type { Acl, AclQuery } from '../policies/acl.ts'
 import type { AclVerdict } from '../policies/rule.ts'
 import type { LiveToken, TokenStore } from '../tokens/token-store.ts'
@@ -126,9 +126,9 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
 
   /** A mount's own path that answers only some tokens is an unknown path to the others, and to who shows none. */
   function opened (request: BrokerRequest, target: Target, acl: Acl | null): Target {
-    if (target.reached?.by !== 'guarded' || target.mount === null) return target
-    const query = { path: stableCapabilityPath(target.mount), data: null, wrapTtlSeconds: null }
-    return acl?.check({ ...query, operation: 'read' }).allowed === true ? target : { ...nowhere, path: request.path }
+    const { mount, reached } = target
+    if (mount === null || reached === null || answersAt({ mount, reached }, acl)) return target
+    return { ...nowhere, path: request.path }
   }
 
   /** What needs no token to be decided; null: the rest does. */

@@ -1,8 +1,9 @@
+import { mayComeFrom } from '../core/cidr.ts'
 import type { Publish, TripwireEvent } from '../core/events.ts'
 import { requestPrefix, type Mount, type Token } from '../core/model.ts'
 import { createRecent } from '../core/recent.ts'
 import type { Client, Rehearsal } from '../mounts/rehearsal.ts'
-import type { Tripwire } from '../mounts/tripwire.ts'
+import type { Tripped, Tripwire } from '../mounts/tripwire.ts'
 import type { Seen } from './broker.ts'
 import { roleOf, secretIdOf, type Culprit } from './reaction.ts'
 
@@ -20,44 +21,66 @@ export interface NameWatchOptions {
 /** A client with where a reaction finds it. */
 interface Identified { readonly client: Client, readonly login: Culprit['lineage'] }
 
+/** A path where nothing was found, and who asked. */
+interface Probe { readonly path: string, readonly token: Token | null, readonly address: string }
+
 const nobody = { role: null, secretIdAccessor: null, tokenAccessor: null }
 
-/** Looks that wait, beyond which the oldest goes unlooked at; and how often one client's use of one name is told. */
+/** Looks of each kind that wait, beyond which one goes unlooked at; and how often one client's use of one name is told. */
 const waitingMax = 2000
 const toldEveryMs = 60_000
 const rememberedMax = 10_000
 
 /**
  * Sees which names of mounts are used, by whom, after each answer is decided: a flood of requests
- * loses looks, and never an answer.
+ * loses looks, and never an answer. Whether a path was a name once is found out in memory, for all
+ * that wait at once; only what was goes on to the store, so that unknown paths displace no alarm.
  */
 export function createNameWatch (options: NameWatchOptions) {
   const { tripwire, rehearsal, publish, now } = options
   const heads = createRecent<string, Identified>(rememberedMax)
   const told = createRecent<string, { atMs: number }>(rememberedMax)
-  const waiting: (() => Promise<void>)[] = []
+  let probes: Probe[] = []
+  /** The first are taken first. */
+  const alarms: (() => Promise<void>)[] = []
+  const uses: (() => Promise<void>)[] = []
   let working: Promise<void> | null = null
+  let looking: Promise<void> | null = null
   let missed = 0
 
   async function work (): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
-    for (let look = waiting.shift(); look !== undefined; look = waiting.shift()) {
-      try {
-        await look()
-      } catch (error) {
-        options.onError(error)
-      }
+    for (let look = alarms.shift() ?? uses.shift(); look !== undefined; look = alarms.shift() ?? uses.shift()) {
+      await look().catch(options.onError)
     }
     working = null
   }
 
-  function enqueue (look: () => Promise<void>): void {
-    if (waiting.length >= waitingMax) {
-      waiting.shift()
-      missed++
-    }
-    waiting.push(look)
+  function add<T> (list: T[], one: T): void {
+    if (list.length < waitingMax) list.push(one)
+    else missed++
+  }
+
+  function enqueue (list: (() => Promise<void>)[], look: () => Promise<void>): void {
+    add(list, look)
     working ??= work()
+  }
+
+  /** After the answers that are being given. */
+  async function lookAtProbes (): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    looking = null
+    const all = probes
+    probes = []
+    for (const probe of all) {
+      const tripped = tripwire.find(probe.path)
+      if (tripped !== null) enqueue(alarms, () => alarm(tripped, probe))
+    }
+  }
+
+  function probed (probe: Probe): void {
+    add(probes, probe)
+    looking ??= lookAtProbes()
   }
 
   /** Who is behind a token: the AppRole login at the head of its lineage, or else the token itself. */
@@ -67,9 +90,19 @@ export function createNameWatch (options: NameWatchOptions) {
     if (known !== undefined) return { ...known, client: { ...known.client, address } }
     const first = token.lineage[0]
     const head = first === undefined ? null : await options.findToken(first, now())
-    const made = identityOf(head !== null && secretIdOf(head) !== null ? head : token, address)
+    const made = identityOf(head !== null && roleOf(head) !== null ? head : token, address)
     heads.set(token.accessor, made)
     return made
+  }
+
+  /** An alarm does not wait for a store that is away. */
+  async function identifyAnyway (token: Token | null, address: string): Promise<Identified> {
+    try {
+      return await identify(token, address)
+    } catch (error) {
+      options.onError(error)
+      return token === null ? { client: { ...nobody, address }, login: null } : identityOf(token, address)
+    }
   }
 
   function event (
@@ -90,17 +123,27 @@ export function createNameWatch (options: NameWatchOptions) {
     }
   }
 
-  /** A path where nothing is mounted: was it a name once? */
-  async function probe (path: string, token: Token | null, address: string): Promise<void> {
-    const tripped = tripwire.find(path)
-    if (tripped === null) return
-    const { mount } = tripped
-    const { client, login } = await identify(token, address)
-    const reaction = token === null ? 'log' : mount.rotation?.reaction ?? 'log'
-    if (!isDue(`outside/${mount.accessor}/${tripped.slot}/${token?.accessor ?? ''}/${address}`)) return
-    publish(event(mount, tripped, token, client, { grace: 'outside', reaction }))
-    if (token === null || reaction === 'log') return
-    await options.react({ tokenAccessor: token.accessor, lineage: reaction === 'revoke-secret-id' ? login : null }, now())
+  /**
+   * A name that is none any more was used. It is told with what was done about it. Who shows a token
+   * where it is not good is not who it was given to, and cannot have it ended (SEC-102); and a name
+   * whose end is not written down yet may be in grace by another broker's clock.
+   */
+  async function alarm (tripped: Tripped, { token, address }: Probe): Promise<void> {
+    const { mount, slot } = tripped
+    const isToEnd = token !== null && tripped.isWritten && mayComeFrom(token, address)
+    const reaction = isToEnd ? mount.rotation?.reaction ?? 'log' : 'log'
+    const id = `${reaction}/${mount.accessor}/${slot}/${token?.accessor ?? ''}/${address}`
+    if (!isDue(id)) return
+    const { client, login } = await identifyAnyway(token, address)
+    const tell = (done: TripwireEvent['reaction']) => publish(event(mount, tripped, token, client, { grace: 'outside', reaction: done }))
+    try {
+      if (token !== null && reaction !== 'log') await options.react(culpritOf(token, client, reaction, login), now())
+      tell(reaction)
+    } catch (error) {
+      tell('log')
+      told.set(id, { atMs: Number.NEGATIVE_INFINITY })
+      throw error
+    }
   }
 
   async function use (mount: Mount, slot: number, token: Token | null, address: string): Promise<void> {
@@ -127,23 +170,31 @@ export function createNameWatch (options: NameWatchOptions) {
       const token = live?.token ?? null
       const address = request.remoteAddress
       if (mount === null) {
-        if (verdict.denial !== null && request.refusal === null) enqueue(() => probe(request.path, token, address))
+        if (verdict.denial !== null && request.refusal === null) probed({ path: request.path, token, address })
       } else if (verdict.allowed && (reached?.by === 'present' || reached?.by === 'grace')) {
         const { slot } = reached
-        enqueue(() => use(mount, slot, token, address))
+        enqueue(uses, () => use(mount, slot, token, address))
       }
     },
+    /** Somebody asked what is mounted at a path where nothing is. Takes no time either. */
+    probed,
     /** A client asked the resolver, and will learn of the next name. */
     resolved (mount: Mount, token: Token, address: string): void {
-      enqueue(async () => rehearsal.resolved(mount, (await identify(token, address)).client, now()))
+      enqueue(uses, async () => rehearsal.resolved(mount, (await identify(token, address)).client, now()))
     },
     /** Looks that were dropped under load. */
     missed: () => missed,
     /** Resolves when nothing waits. */
     async idle (): Promise<void> {
-      while (working !== null) await working
+      while (looking !== null || working !== null) await (looking ?? working)
     }
   }
+}
+
+/** Whom a reaction ends: a login without a secret_id ends by its token. */
+function culpritOf (token: Token, client: Client, reaction: TripwireEvent['reaction'], login: Culprit['lineage']): Culprit {
+  if (reaction !== 'revoke-secret-id') return { tokenAccessor: token.accessor, lineage: null }
+  return { tokenAccessor: client.tokenAccessor ?? token.accessor, lineage: login }
 }
 
 /** What the door itself tells of: failed logins, and credentials that were leased. */

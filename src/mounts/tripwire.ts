@@ -8,13 +8,15 @@ export interface Tripped {
   readonly mount: Mount
   readonly slot: number
   readonly replacedAtMs: number
+  /** Whether its end is in the record; else its grace is over by this broker's clock at most. */
+  readonly isWritten: boolean
 }
 
-/** Recognises the last retired names of all mounts. It holds their HMACs under a key of this process, and no name. */
+/** Recognises former names of all mounts, the last ones, when they do not answer. It holds their HMACs under a key of this process, and no name. */
 export interface Tripwire {
   /** Follows the table; what was known before is not derived again. */
   follow (mounts: Iterable<Mount>): void
-  /** The retired name that a path begins with; null: none. */
+  /** The former name that a path begins with, where nothing was found at it; null: none. */
   find (path: string): Tripped | null
 }
 
@@ -45,7 +47,8 @@ export function createTripwire (mac: NameMac): Tripwire {
           const made = known.get(id) ?? digestOf(mount, name)
           if (made === null) continue
           digests.set(id, made)
-          retired.set(made, { mount, slot: name.slot, replacedAtMs: name.replacedAtMs })
+          const { slot, replacedAtMs, endsAtMs } = name
+          retired.set(made, { mount, slot, replacedAtMs, isWritten: endsAtMs === null })
         }
       }
     },
@@ -63,11 +66,10 @@ export function createTripwire (mac: NameMac): Tripwire {
   }
 }
 
-/** Former names whose grace is over, and the last one of a rotation that was turned off. */
-function retiredNames ({ rotation }: Mount): Pick<PastName, 'slot' | 'term' | 'prefix' | 'replacedAtMs'>[] {
+/** Former names, and the last one of a rotation that was turned off. */
+function retiredNames ({ rotation }: Mount): readonly PastName[] {
   if (rotation === null) return []
-  const past = rotation.past.filter(({ endsAtMs }) => endsAtMs === null)
-  if (rotation.enabled) return past
+  if (rotation.enabled) return rotation.past
   const { slot, term, prefix, startedAtMs } = rotation
-  return [{ slot, term, prefix, replacedAtMs: startedAtMs }, ...past]
+  return [{ slot, term, prefix, replacedAtMs: startedAtMs, endsAtMs: null }, ...rotation.past]
 }

@@ -4,7 +4,7 @@ import { BrokerError, permissionDenied } from '../core/errors.ts'
 import { text } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
 import { requestPrefix, type Mount, type Token } from '../core/model.ts'
-import type { MountTable } from '../mounts/mount-table.ts'
+import type { MountTable, Resolved } from '../mounts/mount-table.ts'
 import { mountInfo, mountOutline } from './mount-info.ts'
 
 export interface UiMountsOptions {
@@ -12,11 +12,16 @@ export interface UiMountsOptions {
   readonly findToken: (clientToken: string, nowMs: number) => Promise<Token | null>
   /** Whether a token's policies give any right on a path or below it. */
   readonly reaches: (token: Token, prefix: string) => boolean
+  /** Whether a mount that was found answers a token at the name by which it was found. */
+  readonly answers: (token: Token, found: Resolved) => boolean
+  /** Told of a question after a path where nothing is, which some clients ask before all others. Takes no time. */
+  readonly missed: (probe: { path: string, token: Token | null, address: string }) => void
   readonly version: string
 }
 
 /** sys/internal/ui/mounts (contract 5.5): what a client asks before it knows what is mounted where. */
-export function createUiMountsOperations ({ mounts, findToken, reaches, version }: UiMountsOptions): Operation[] {
+export function createUiMountsOperations (options: UiMountsOptions): Operation[] {
+  const { mounts, findToken, reaches, version } = options
   const reachable = (token: Token | null, mount: Mount) => token !== null && reaches(token, requestPrefix(mount))
 
   function overview (table: Mount['table'], token: Token | null): JsonObject {
@@ -32,8 +37,7 @@ export function createUiMountsOperations ({ mounts, findToken, reaches, version 
   async function tokenOf ({ request: { clientToken, remoteAddress }, nowMs }: Call): Promise<Token | null> {
     if (clientToken === null) return null
     const token = await findToken(clientToken, nowMs)
-    if (token === null || !mayComeFrom(token, remoteAddress)) throw permissionDenied()
-    return token
+    return token !== null && mayComeFrom(token, remoteAddress) ? token : null
   }
 
   return [
@@ -45,6 +49,7 @@ export function createUiMountsOperations ({ mounts, findToken, reaches, version 
       fields: {},
       async run (call) {
         const token = await tokenOf(call)
+        if (token === null && call.request.clientToken !== null) throw permissionDenied()
         return { kind: 'data', data: { secret: overview('secret', token), auth: overview('auth', token) } }
       }
     }),
@@ -56,9 +61,10 @@ export function createUiMountsOperations ({ mounts, findToken, reaches, version 
       fields: { path: text('A path below a mount.') },
       async run (call, { path = '' }) {
         const token = await tokenOf(call)
-        if (token === null) throw permissionDenied()
         const found = mounts.resolve(path)
-        if (found === null || !reachable(token, found.mount)) {
+        if (found === null) options.missed({ path, token, address: call.request.remoteAddress })
+        if (token === null) throw permissionDenied()
+        if (found === null || !reachable(token, found.mount) || !options.answers(token, found)) {
           throw new BrokerError('permission_denied',
             `preflight capability check returned 403, please ensure client's policies grant access to path "${path}/"`)
         }

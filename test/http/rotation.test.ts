@@ -206,6 +206,14 @@ t.test('mount names that rotate', async (t) => {
     const name = await nameOf(broker, 'preflight')
     t.equal((await broker.must('GET', `sys/internal/ui/mounts/${name}/a/b`)).body.data?.['path'], `${name}/`)
     t.equal((await broker.ask('GET', 'sys/internal/ui/mounts/preflight/a')).status, 403)
+    await broker.must('POST', `${rotation}/preflight`, { body: { stable_path: 'capability' } })
+    const rights = 'path "preflight/a" { capabilities = ["read"] }'
+    const { client_token: user } = await broker.tokenFor(rights)
+    const { client_token: trusted } = await broker.tokenFor(`${rights}\npath "sys/latchkey/stable/preflight" { capabilities = ["read"] }`)
+    const [own, never] = await Promise.all(['preflight', 'preflighs'].map((path) => broker.ask('GET', `sys/internal/ui/mounts/${path}/a`, { token: user })))
+    t.equal(own?.status, 403, 'as its own path answers, so does the question after it')
+    t.equal(own?.text.replace('preflight/a', 'X'), never?.text.replace('preflighs/a', 'X'))
+    t.equal((await broker.must('GET', 'sys/internal/ui/mounts/preflight/a', { token: trusted })).body.data?.['path'], 'preflight/')
     const { client_token: token } = await broker.tokenFor('path "preflight/a" { capabilities = ["read"] }')
     t.strictSame((await broker.must('POST', 'sys/capabilities-self', { token, body: { paths: [`${name}/a`] } })).body.data?.['capabilities'], ['read'])
   })
@@ -266,6 +274,19 @@ t.test('old names that somebody uses', async (t) => {
     await until('the token ends', async () => !await lives(caught.client_token))
     t.ok(await lives(other.client_token))
     t.equal((await role.login(secretId)).status, 200)
+  })
+
+  t.test('so does the question where it is mounted, with which some clients begin and end', async (t) => {
+    await mountKv(broker, 'asked', { on_tripwire: 'revoke-token', stable_path: 'never' })
+    const name = await nameOf(broker, 'asked')
+    await broker.must('POST', `${rotation}/asked/rotate`, { body: { grace: 0 } })
+    const [caught, other] = [await login(), await login()]
+    const gone = await broker.ask('GET', `sys/internal/ui/mounts/${name}/x`, { token: caught.client_token })
+    const never = await broker.ask('GET', `sys/internal/ui/mounts/${unknownLike(name)}/x`, { token: other.client_token })
+    t.equal(gone.status, 403)
+    t.equal(gone.text.replaceAll(name, 'X'), never.text.replaceAll(unknownLike(name), 'X'))
+    await until('the token ends', async () => !await lives(caught.client_token))
+    t.ok(await lives(other.client_token))
   })
 
   t.test('or all tokens of the secret_id, and the secret_id itself', async (t) => {
