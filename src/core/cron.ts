@@ -1,4 +1,4 @@
-/** A cron expression's fields: numbers, and the tokens `L`, `L-3`, `15W` for days and `5L`, `1#2` for weekdays. */
+/** A cron expression's fields: numbers, and the tokens `L`, `L-3`, `15W`, `LW` for days and `5L`, `1#2` for weekdays. */
 export interface CronFields {
   readonly second: readonly number[]
   readonly minute: readonly number[]

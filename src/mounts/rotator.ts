@@ -54,8 +54,11 @@ export interface Rotator {
   tick (): Promise<void>
   /** @throws BrokerError `invalid_request` when the slot is another one than expected, or too many names are in grace. */
   rotate (mount: Mount, by: ByHand): Promise<Rotated>
-  /** Begins, or changes how names rotate. @throws BrokerError `invalid_request` for settings that cannot be kept. */
-  configure (mount: Mount, settings: RotationSettings): Promise<void>
+  /**
+   * Begins, or changes how names rotate, from what the mount has when it is written.
+   * @throws BrokerError `invalid_request` for settings that cannot be kept.
+   */
+  configure (mount: Mount, choose: (present: Mount) => RotationSettings): Promise<void>
   turnOff (mount: Mount): Promise<void>
   /** When the schedule comes next, jitter included; null: it does not. */
   nextAtMs (mount: Mount, nowMs: number): number | null
@@ -64,6 +67,7 @@ export interface Rotator {
 export function createRotator (options: RotatorOptions): Rotator {
   const { mounts, clock, mac, activeTerm, publish } = options
   const schedules = createRecent<string, Schedule>(1000)
+  const failing = new Set<string>()
 
   function scheduleOf (cron: string): Schedule {
     const known = schedules.get(cron)
@@ -119,6 +123,17 @@ export function createRotator (options: RotatorOptions): Rotator {
     }
   }
 
+  /** What keeps a mount from its turn keeps no other; it is told once, until it works again. */
+  async function lookSafely (mount: Mount): Promise<void> {
+    try {
+      await look(mount)
+      failing.delete(mount.accessor)
+    } catch (error) {
+      if (!failing.has(mount.accessor)) options.onError(mount, error)
+      failing.add(mount.accessor)
+    }
+  }
+
   /** What an operator chose, held to what can be kept. */
   function check ({ cron, graceSeconds, jitterSeconds }: RotationSettings): void {
     if (cron === null) return
@@ -142,12 +157,10 @@ export function createRotator (options: RotatorOptions): Rotator {
 
   return {
     async tick () {
-      for (const mount of mounts.all()) {
-        try {
-          await look(mount)
-        } catch (error) {
-          options.onError(mount, error)
-        }
+      for (const { accessor } of mounts.all()) {
+        // Others may have been at work while this one waited for the store.
+        const mount = mounts.byAccessor(accessor)
+        if (mount !== null) await lookSafely(mount)
       }
     },
     rotate: (mount, { expectedSlot, graceSeconds }) => change(mount, 'manual', (rotation) => {
@@ -158,17 +171,19 @@ export function createRotator (options: RotatorOptions): Rotator {
       const nowMs = clock.now()
       const present = withoutEnded(rotation, nowMs)
       const grace = graceSeconds ?? rotation.graceSeconds
-      if (grace > 0 && inGrace(present).length >= graceMax) {
-        throw invalidRequest(`${graceMax} names are in grace: wait for one to end, or end them all with a grace of 0`)
-      }
+      checkGrace(present, grace)
       return advanced(present, { nowMs, term: activeTerm(), graceSeconds: grace })
     }),
-    async configure (mount, settings) {
-      check(settings)
+    async configure ({ accessor }, choose) {
       let moved = false
-      const changed = await mounts.update(mount.accessor, (present) => {
-        const rotation = configured(present.rotation, settings, { nowMs: clock.now(), term: activeTerm() })
-        moved = rotation.slot !== present.rotation?.slot
+      const changed = await mounts.update(accessor, (present) => {
+        const settings = choose(present)
+        check(settings)
+        const nowMs = clock.now()
+        const former = present.rotation === null ? null : withoutEnded(present.rotation, nowMs)
+        const rotation = configured(former, settings, { nowMs, term: activeTerm() })
+        moved = rotation.slot !== former?.slot
+        if (moved && former !== null) checkGrace(former, settings.graceSeconds)
         return { ...present, rotation }
       })
       if (moved && changed.rotation !== null) publish(rotationEvent(changed, changed.rotation, 'settings'))
@@ -193,6 +208,12 @@ export function createRotator (options: RotatorOptions): Rotator {
 function rotationOf ({ rotation }: Mount): Rotation {
   if (rotation === null) throw notRotating()
   return rotation
+}
+
+/** Whether one more name may be left in grace by hand. */
+function checkGrace (rotation: Rotation, graceSeconds: number): void {
+  if (graceSeconds === 0 || inGrace(rotation).length < graceMax) return
+  throw invalidRequest(`${graceMax} names are in grace: wait for one to end, or end them all with a grace of 0`)
 }
 
 function notRotating () {

@@ -41,20 +41,22 @@ export function createSchedule (fields: CronFields): Schedule {
     return null
   }
 
-  const nextAfter = (ms: number) => search(ms, 1, (startMs) => times.find((time) => startMs + time > ms))
+  const searchBack = (ms: number) => search(ms, -1, (startMs) => times.findLast((time) => startMs + time <= ms))
+  const searchOn = (ms: number) => search(ms, 1, (startMs) => times.find((time) => startMs + time > ms))
   /** From the last instant found to the next: whoever asks each second is answered from here. */
-  let window = { fromMs: 0, toMs: 0 }
+  let window: { readonly fromMs: number | null, readonly toMs: number | null } = { fromMs: null, toMs: null }
 
-  function latestAt (ms: number): number | null {
-    if (window.fromMs <= ms && ms < window.toMs) return window.fromMs
-    const fromMs = search(ms, -1, (startMs) => times.findLast((time) => startMs + time <= ms))
-    if (fromMs !== null) window = { fromMs, toMs: nextAfter(fromMs) ?? fromMs }
-    return fromMs
+  /** The instants around one; null: there is none in 50 years. */
+  function around (ms: number): typeof window {
+    const { fromMs, toMs } = window
+    const isKnown = fromMs !== null && toMs !== null && fromMs <= ms && ms < toMs
+    if (!isKnown) window = { fromMs: searchBack(ms), toMs: searchOn(ms) }
+    return window
   }
 
   return {
-    latestAt,
-    nextAfter,
+    latestAt: (ms) => around(ms).fromMs,
+    nextAfter: (ms) => around(ms).toMs,
     leastIntervalMs: leastInterval(times)
   }
 }
@@ -80,8 +82,8 @@ function fitsDate (value: number | string, day: Day): boolean {
   if (value === 'L') return day.date === day.last
   const offset = /^L-(\d{1,2})$/.exec(value)
   if (offset !== null) return day.last - Number(offset[1]) === day.date
-  const weekday = /^(\d{1,2})W$/.exec(value)
-  return weekday !== null && nearestWeekday(Number(weekday[1]), day) === day.date
+  const weekday = /^(\d{1,2}|L)W$/.exec(value)
+  return weekday !== null && nearestWeekday(weekday[1] === 'L' ? day.last : Number(weekday[1]), day) === day.date
 }
 
 /** The day from Monday to Friday that is nearest to a date in its month; 0 for a date that the month has not. */

@@ -49,7 +49,7 @@ export function createRotationOperations ({ mounts, rotator, rehearsal }: Rotati
   async function configure (input: Input<typeof settingFields & typeof pathField>): Promise<Outcome> {
     const mount = readMount(input.path)
     if (builtIn.has(mount.type)) throw invalidRequest('the broker\'s own mounts keep their names')
-    await rotator.configure(mount, readSettings(mount, input))
+    await rotator.configure(mount, (present) => readSettings(present, input))
     return { kind: 'none' }
   }
 

@@ -33,6 +33,7 @@ export async function createTestBroker (store: Store, nowMs: number, wrap: (stor
   await mounts.load()
   const events: BrokerEvent[] = []
   const journal: Rotated[] = []
+  const journalling = { begins: Promise.resolve() }
   const errors: unknown[] = []
   const rotator = createRotator({
     mounts,
@@ -41,7 +42,10 @@ export async function createTestBroker (store: Store, nowMs: number, wrap: (stor
     activeTerm: () => clock.term,
     parseCron,
     publish: (event) => { events.push(event) },
-    journal: async (_mount, run) => { journal.push(await run()) },
+    journal: async (_mount, run) => {
+      await journalling.begins
+      journal.push(await run())
+    },
     onError: (_mount, error) => { errors.push(error) }
   })
 
@@ -53,12 +57,14 @@ export async function createTestBroker (store: Store, nowMs: number, wrap: (stor
     revision,
     events,
     journal,
+    /** What the next entry waits for. */
+    journalling,
     errors,
     async enable (path = 'team/kv', chosen: Partial<RotationSettings> = {}): Promise<Mount> {
       const mount = await mounts.enable({
         path, table: 'secret', type: 'kv', description: '', options: null, config: plainConfig, local: false, sealWrap: false
       })
-      await rotator.configure(mount, { ...settings, ...chosen })
+      await rotator.configure(mount, () => ({ ...settings, ...chosen }))
       return mount
     },
     mount (path = 'team/kv'): Mount {

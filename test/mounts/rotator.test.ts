@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { RotationSettings } from '../../src/core/model.ts'
 import { StoreUnknown, type Store } from '../../src/core/store.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { createTestBroker, settings, type TestBroker } from './rig.ts'
@@ -182,6 +183,65 @@ t.test('a hundred rotations by hand are in grace together; more are refused, unl
   await one.rotator.rotate(one.mount(), { expectedSlot: null, graceSeconds: 0 })
   t.equal(one.reach(first), null)
   t.ok((one.mount().rotation?.past.length ?? 0) <= 64)
+})
+
+t.test('nor does a prefix that goes to and fro fill the record', async (t) => {
+  const { one } = await startTwo()
+  const chosen = { ...settings, cron: null, graceSeconds: 3600 }
+  const mount = await one.enable('team/kv', chosen)
+  const turn = (n: number) => one.rotator.configure(mount, () => ({ ...chosen, prefix: n % 2 === 0 ? 'a-' : 'b-' }))
+  for (let n = 0; n < 128; n++) await turn(n)
+  await t.rejects(turn(128), { code: 'invalid_request' })
+  await one.rotator.configure(mount, () => ({ ...chosen, prefix: 'b-', jitterSeconds: 1 }))
+  t.equal(one.mount().rotation?.jitterSeconds, 1, 'what adds no name is not refused')
+  await one.rotator.configure(mount, () => ({ ...chosen, prefix: 'a-', graceSeconds: 0 }))
+  t.ok((one.mount().rotation?.past.length ?? 0) <= 64)
+})
+
+t.test('of two operators who change different settings at once neither takes the other\'s back', async (t) => {
+  const { one, two } = await startTwo()
+  const mount = await one.enable('team/kv', { cron: null, stablePath: 'always' })
+  await two.revision.poll()
+  const change = (broker: TestBroker, chosen: Partial<RotationSettings>) => broker.rotator.configure(mount, ({ rotation }) => ({
+    ...settings, cron: null, stablePath: rotation?.stablePath ?? 'always', graceSeconds: rotation?.graceSeconds ?? 0, ...chosen
+  }))
+  await change(one, { stablePath: 'never' })
+  await change(two, { graceSeconds: 7 })
+  await one.revision.poll()
+  t.match(one.mount().rotation, { stablePath: 'never', graceSeconds: 7 })
+})
+
+t.test('what fails each second is told once, keeps nothing else from its turn, and is done when it works again', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable('first')
+  await one.enable('second', { prefix: 's-' })
+  await two.revision.poll()
+  pass(minute, ...all)
+  one.journalling.begins = Promise.reject(new Error('no device takes entries'))
+  for (let n = 0; n < 5; n++) await one.rotator.tick()
+  t.equal(one.errors.length, 2, 'for each of two mounts')
+  t.strictSame([one.slot('first'), one.slot('second')], [1, 1], 'no entry, no rotation')
+  one.journalling.begins = Promise.resolve()
+  await one.rotator.tick()
+  t.strictSame([one.slot('first'), one.slot('second')], [2, 2])
+  t.equal(one.errors.length, 2)
+})
+
+t.test('a tick that lasts does nothing about mounts that another broker rotated meanwhile', async (t) => {
+  const { one, two, all } = await startTwo()
+  await one.enable('first')
+  await one.enable('second', { prefix: 's-' })
+  await two.revision.poll()
+  pass(minute, ...all)
+  let release = (): void => {}
+  one.journalling.begins = new Promise((resolve) => { release = resolve })
+  const ticking = one.rotator.tick()
+  await two.rotator.tick()
+  await one.revision.poll()
+  release()
+  await ticking
+  t.strictSame([one.slot('first'), one.slot('second')], [2, 2])
+  t.strictSame(one.journal.map(({ rotated }) => rotated), [false], 'only of the one that it had begun with')
 })
 
 t.test('the tripwire knows the last retired names, of every mount, and no others', async (t) => {

@@ -21,7 +21,7 @@ t.test('SEC-227 the instants are those of node-cron in UTC, whatever the express
   let compared = 0
   for (let round = 0; round < 400; round++) {
     const expression = [
-      randomField(0, 59, []), randomField(0, 23, []), randomField(1, 31, ['L', '15W', 'L-3', '1W', '31W']),
+      randomField(0, 59, []), randomField(0, 23, []), randomField(1, 31, ['L', '15W', 'L-3', '1W', '31W', 'LW', '9,LW']),
       randomField(1, 12, ['*', '*']), randomField(0, 7, ['5L', '1#2', '7#5', 'MON'])
     ].join(' ')
     let schedule
@@ -58,6 +58,27 @@ t.test('SEC-227 daylight saving, leap days and far years are nothing special in 
   t.equal(shown(of('0 0 1 1 *').nextAfter(at('9998-06-01T00:00:00Z'))), '9999-01-01T00:00:00.000Z')
   t.equal(shown(of('0 0 1 1 *').nextAfter(at('9999-06-01T00:00:00Z'))), '+010000-01-01T00:00:00.000Z')
   t.equal(shown(of('14 3 19 1 *').latestAt(at('2038-01-19T03:14:08Z'))), '2038-01-19T03:14:00.000Z')
+})
+
+t.test('SEC-227 the last weekday of a month, and it in a list, come as node-cron has them', async (t) => {
+  t.equal(shown(of('0 0 LW * *').nextAfter(at('2027-01-01T00:00:00Z'))), '2027-01-29T00:00:00.000Z')
+  t.equal(shown(of('0 0 9,lw * *').nextAfter(at('2027-05-09T00:00:00Z'))), '2027-05-31T00:00:00.000Z')
+  t.equal(shown(of('0 0 LW * *').latestAt(at('2027-03-01T00:00:00Z'))), '2027-02-26T00:00:00.000Z')
+})
+
+t.test('who asks for the next instant again and again is answered from the last search', async (t) => {
+  const schedule = of('0 0 29 2 1')
+  const fromMs = at('2026-06-01T00:00:00Z')
+  const first = schedule.nextAfter(fromMs)
+  const count = { searches: 0 }
+  const { UTC } = Date
+  Date.UTC = (...parts) => {
+    count.searches++
+    return UTC(...parts)
+  }
+  t.teardown(() => { Date.UTC = UTC })
+  for (let n = 0; n < 100; n++) t.equal(schedule.nextAfter(fromMs + n), first)
+  t.equal(count.searches, 0)
 })
 
 t.test('SEC-227 the shortest time between two instants is known beforehand', async (t) => {
