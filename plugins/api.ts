@@ -71,6 +71,8 @@ const noHeaders: readonly string[] = []
 /** A body that nobody reads is skipped up to here; beyond, the connection ends with the answer. */
 const SKIPPED_BYTES_MAX = 65_536
 
+const emptyStatus = { accepted: 202, unchanged: 304 } as const
+
 /** A request on its way to the broker, with what its answer will need. */
 interface Exchange {
   readonly request: IncomingMessage
@@ -113,6 +115,8 @@ export function createApi (options: ApiOptions): Serve {
         data,
         bodyText: null,
         accept: headers.accept,
+        ifNoneMatch: headers.ifNoneMatch,
+        whenGone: (act) => { onClose(response, act) },
         remoteAddress: typeof address === 'string' ? address : connection.address,
         remotePort: connection.port,
         socketAddress: connection.address,
@@ -161,7 +165,7 @@ export function createApi (options: ApiOptions): Serve {
     if (options.isStopping()) response.shouldKeepAlive = false
     if (answer.kind === 'stream') return options.openStream(response, answer.stream, exchange.asked.head)
     const extra = extraHeaders(exchange, answer)
-    if (answer.kind === 'empty') writeEmpty(response, answer.as === 'accepted' ? 202 : 204, extra)
+    if (answer.kind === 'empty') writeEmpty(response, answer.as === undefined ? 204 : emptyStatus[answer.as], extra)
     else if (answer.kind === 'text') writeText(response, answer)
     else writeJson(response, answer.as === 'accepted' ? 202 : answer.as === 'absent' ? 404 : 200, answer.json, extra)
     connections.guardAnswer(response)
@@ -194,6 +198,12 @@ export function createApi (options: ApiOptions): Serve {
   }
 
   return (request, response, target) => connections.inTurn(request, () => start(request, response, target))
+}
+
+/** Also where it is closed already. */
+function onClose (response: ServerResponse, act: () => void): void {
+  if (response.closed) act()
+  else response.once('close', act)
 }
 
 function firstError (...values: readonly unknown[]): BrokerError | null {

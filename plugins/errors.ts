@@ -92,7 +92,7 @@ export function writeText (
 
 /** Writes an answer without a body. */
 export function writeEmpty (response: ServerResponse, status: number, extra: readonly string[]): void {
-  response.writeHead(status, [...(status === 204 ? emptyHeaders : emptyHeadersCounted), ...extra])
+  response.writeHead(status, [...(status === 202 ? emptyHeadersCounted : emptyHeaders), ...extra])
   response.end()
 }
 

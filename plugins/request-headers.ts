@@ -13,6 +13,7 @@ export interface RequestHeaders {
   readonly contentEncoding: string
   readonly forwardedFor: string
   readonly accept: string
+  readonly ifNoneMatch: string
   /** What is wrong with the headers themselves. */
   readonly refusal: BrokerError | null
 }
@@ -36,6 +37,7 @@ interface Found {
   contentEncoding: string
   forwardedFor: string
   accept: string
+  ifNoneMatch: string
   /** The name of a header that was sent with two values. */
   ambiguous: string
 }
@@ -65,6 +67,7 @@ export function readHeaders (request: IncomingMessage): RequestHeaders {
     contentEncoding: found.contentEncoding,
     forwardedFor: found.forwardedFor,
     accept: found.accept,
+    ifNoneMatch: found.ifNoneMatch,
     refusal
   }
 }
@@ -72,7 +75,7 @@ export function readHeaders (request: IncomingMessage): RequestHeaders {
 function collect (raw: readonly string[]): Found {
   const found: Found = {
     host: null, hosts: 0, token: '', authorization: '', namespace: '', wrapTtl: '',
-    contentType: '', contentEncoding: '', forwardedFor: '', accept: '', ambiguous: ''
+    contentType: '', contentEncoding: '', forwardedFor: '', accept: '', ifNoneMatch: '', ambiguous: ''
   }
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? ''
@@ -108,6 +111,7 @@ function collect (raw: readonly string[]): Found {
 
 function takeLength13 (found: Found, name: string, value: string): void {
   if (name === 'x-vault-token') found.token = single(found, found.token, value, 'X-Vault-Token')
+  else if (name === 'if-none-match') found.ifNoneMatch += found.ifNoneMatch === '' ? value : `,${value}`
   else if (name === 'authorization') found.authorization = single(found, found.authorization, value, 'Authorization')
 }
 

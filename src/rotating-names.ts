@@ -130,7 +130,10 @@ export function createRotatingNames (options: RotatingNamesOptions) {
         waiting,
         now,
         reaches: (token, prefix) => policies.aclFor(token.policies).allowsAtOrBelow(prefix),
-        isAlive: async (accessor) => await tokens.findByAccessor(accessor, clock.now()) !== null,
+        isStillAllowed: async ({ token, request: { path, data, wrapTtlSeconds } }) => {
+          const live = token === null ? null : await tokens.findByAccessor(token.accessor, clock.now())
+          return live !== null && policies.aclFor(live.token.policies).check({ path, operation: 'read', data, wrapTtlSeconds }).allowed
+        },
         resolved: watch.resolved
       })
     ],

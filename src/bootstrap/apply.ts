@@ -32,6 +32,7 @@ export function createOperator (
       data,
       bodyText: verb === 'write' ? JSON.stringify(data) : null,
       accept: '',
+      ifNoneMatch: '',
       remoteAddress: '127.0.0.1',
       remotePort: 0,
       socketAddress: '127.0.0.1',

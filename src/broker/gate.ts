@@ -99,7 +99,9 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
         clientToken: request.clientToken,
         data: request.data,
         bodyText: request.bodyText,
-        accept: request.accept
+        accept: request.accept,
+        ifNoneMatch: request.ifNoneMatch,
+        ...(request.whenGone !== undefined && { whenGone: request.whenGone })
       },
       caller: live?.token ?? null,
       token: live?.token ?? null,

@@ -18,6 +18,10 @@ export interface BrokerRequest {
   readonly bodyText: string | null
   /** The header Accept; empty without one. */
   readonly accept: string
+  /** The header If-None-Match; empty without one. */
+  readonly ifNoneMatch: string
+  /** Calls `act` when the client has gone, or has its answer; absent: nobody can tell. */
+  readonly whenGone?: (act: () => void) => void
   readonly remoteAddress: string
   readonly remotePort: number
   /** The peer of the socket, where trusted proxies stand between. */
@@ -35,5 +39,5 @@ export type BrokerResponse =
   | { readonly kind: 'text', readonly contentType: string, readonly text: string, readonly as?: 'invalid' }
   /** Goes on until the token, the client or the broker ends it. */
   | { readonly kind: 'stream', readonly stream: EventsFor }
-  /** 204, or an empty 202. */
-  | { readonly kind: 'empty', readonly as?: 'accepted', readonly headers?: Readonly<Record<string, string>> }
+  /** 204, an empty 202, or a 304. */
+  | { readonly kind: 'empty', readonly as?: 'accepted' | 'unchanged', readonly headers?: Readonly<Record<string, string>> }

@@ -39,6 +39,7 @@ interface Draft {
   readonly json: string
   readonly view: AuditAnswer
   readonly as?: 'accepted' | 'absent'
+  readonly headers?: Readonly<Record<string, string>>
   readonly wrappedAccessor?: string | null
   readonly confirm?: () => Promise<void>
   readonly withdraw?: () => Promise<void>
@@ -56,6 +57,7 @@ export function createSettlement (options: SettlementOptions) {
       case 'token': return seal(call, tokenDraft(work, outcome))
       case 'credential': return seal(call, await credentialDraft(work, outcome, live))
       case 'none': return noneSettled(work, outcome)
+      case 'unchanged': return { response: { kind: 'empty', as: 'unchanged', headers: outcome.headers }, ...nothingMade }
       case 'accepted': return { response: { kind: 'empty', as: 'accepted', ...headersOf(outcome) }, ...nothingMade }
       case 'wrapped': return wrappedSettled(outcome.wrapInfo)
       case 'envelope': return { response: { kind: 'body', json: outcome.json }, ...nothingMade }
@@ -162,7 +164,7 @@ export function createSettlement (options: SettlementOptions) {
     const withdraw = draft.withdraw ?? null
     if (wrapTtlSeconds === null || draft.as === 'absent') {
       const as = draft.as === undefined ? {} : { as: draft.as }
-      return { response: { kind: 'body', json: draft.json, ...as }, view: draft.view, confirm, withdraw }
+      return { response: { kind: 'body', json: draft.json, ...as, ...headersOf(draft) }, view: draft.view, confirm, withdraw }
     }
     try {
       const wrapped = await wrapping.wrap({
@@ -221,6 +223,7 @@ function dataDraft (work: Work, outcome: Extract<Outcome, { kind: 'data' }>): Dr
     json: envelope({ requestId: call.request.id, data, warnings, mirrored, ...outcome.lease }),
     view: { data, warnings, ...(outcome.lease !== undefined && { leaseId: outcome.lease.leaseId }) },
     ...(outcome.as !== undefined && { as: outcome.as }),
+    ...headersOf(outcome),
     wrappedAccessor: outcome.wrappedAccessor ?? null
   }
 }

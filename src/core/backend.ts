@@ -26,6 +26,10 @@ export interface RequestView {
   readonly data: JsonObject
   /** The header Accept; empty without one. */
   readonly accept: string
+  /** The header If-None-Match; empty without one. */
+  readonly ifNoneMatch: string
+  /** Calls `act` when the client has gone, or has its answer; absent: nobody can tell. */
+  readonly whenGone?: (act: () => void) => void
   /** The body's own text, where numbers have all their digits; null without a JSON body. */
   readonly bodyText: string | null
 }
@@ -124,6 +128,8 @@ export type Outcome =
     readonly data: JsonObject | null
     readonly warnings?: readonly string[]
     readonly as?: 'accepted' | 'absent'
+    /** Of the answer itself; not of one that it is wrapped in. */
+    readonly headers?: Headers
     /** What `wrap_info.wrapped_accessor` shows when this is wrapped. */
     readonly wrappedAccessor?: string
     /** The lease that the answer is about, for the envelope's own keys: a renewal. */
@@ -131,6 +137,8 @@ export type Outcome =
   }
   | { readonly kind: 'none', readonly warnings?: readonly string[], readonly headers?: Headers }
   | { readonly kind: 'accepted', readonly headers?: Headers }
+  /** The client has what would be answered (RFC 9110 section 15.4.5). */
+  | { readonly kind: 'unchanged', readonly headers: Headers }
   | { readonly kind: 'login', readonly login: Login }
   /** A token that the operation made or renewed itself; `withdraw` ends one whose answer is never given. */
   | {

@@ -1,5 +1,6 @@
 import { operation, type Call, type Operation } from '../core/backend.ts'
 import { notFound } from '../core/errors.ts'
+import { entityTag, isHeld } from '../core/etag.ts'
 import { duration, strictText, text } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
 import { requestPrefix, type Mount, type Token } from '../core/model.ts'
@@ -15,8 +16,8 @@ export interface ResolverOptions {
   readonly now: () => number
   /** Whether a token's policies give any right on a prefix or below it. */
   readonly reaches: (token: Token, prefix: string) => boolean
-  /** Whether a token lives; asked again after a wait. */
-  readonly isAlive: (accessor: string) => Promise<boolean>
+  /** Whether a call would be let in now; asked again after a wait. */
+  readonly isStillAllowed: (call: Call) => Promise<boolean>
   /** Told of each caller who got an answer. */
   readonly resolved: (mount: Mount, token: Token, address: string) => void
 }
@@ -26,9 +27,9 @@ const waitSecondsMax = 60
 
 /**
  * `sys/latchkey/resolve/<path>`: the name of a mount, for those who may use the mount. To others it
- * is as absent as a mount that does not exist (SEC-221). With `known`, the `revision` of an earlier
- * answer, and `wait` it answers when the name changes. There is no ETag: what may be a secret is
- * never answered with 304 (SEC-212).
+ * is as absent as a mount that does not exist (SEC-221). With `wait`, and the `revision` of an earlier
+ * answer as `known` or its ETag in If-None-Match, it answers when the name changes. The ETag is the
+ * revision, which is no secret; nowhere else is there one, nor a 304 (SEC-212).
  */
 export function createResolverOperations (options: ResolverOptions): Operation[] {
   const { mounts, rotator, waiting, now, reaches } = options
@@ -53,18 +54,19 @@ export function createResolverOperations (options: ResolverOptions): Operation[]
     }
   }
 
-  /** Waits for another name. Whoever's token or right ended meanwhile learns nothing. */
-  async function next ({ token, usesLeft }: Call, mount: Mount, known: string, seconds: number): Promise<Mount | null> {
-    const present = () => mounts.byAccessor(mount.accessor)
+  /** Waits for another name than one that is known. Whoever's token or right ended meanwhile learns nothing. */
+  async function next (
+    call: Call, mount: Mount, seconds: number, isKnown: (mount: Mount) => boolean
+  ): Promise<Mount | null> {
+    const { token, usesLeft, request } = call
     const isOver = () => {
-      const at = present()
-      return at === null || revisionOf(at) !== known
+      const at = mounts.byAccessor(mount.accessor)
+      return at === null || !isKnown(at)
     }
-    if (token === null || usesLeft === 0 || isOver()) return present()
-    await waiting.wait(token.accessor, Math.min(seconds, waitSecondsMax), isOver)
-    const alive = await options.isAlive(token.accessor)
-    const at = present()
-    return alive && at !== null && reaches(token, requestPrefix(at)) ? at : null
+    if (token === null || usesLeft === 0 || isOver()) return mount
+    await waiting.wait(token.accessor, Math.min(seconds, waitSecondsMax), isOver, request.whenGone)
+    const at = await options.isStillAllowed(call) ? find(token, requestPrefix(mount).slice(0, -1)) : null
+    return at?.accessor === mount.accessor ? at : null
   }
 
   return [operation({
@@ -80,10 +82,14 @@ export function createResolverOperations (options: ResolverOptions): Operation[]
     async run (call, { path = '', known, wait = 0 }) {
       const { token, request } = call
       const found = find(token, path)
-      const mount = found !== null && known !== undefined && wait > 0 ? await next(call, found, known, wait) : found
+      const isHere = (at: Mount) => isHeld(request.ifNoneMatch, entityTag(revisionOf(at)))
+      const isKnown = (at: Mount) => revisionOf(at) === known || isHere(at)
+      const mount = found !== null && wait > 0 ? await next(call, found, wait, isKnown) : found
       if (mount === null || token === null) throw notFound()
+      const data = describe(mount)
       options.resolved(mount, token, request.remoteAddress)
-      return { kind: 'data', data: describe(mount) }
+      const headers = { etag: entityTag(revisionOf(mount)) }
+      return isHere(mount) ? { kind: 'unchanged', headers } : { kind: 'data', data, headers }
     }
   })]
 }

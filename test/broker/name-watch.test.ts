@@ -18,7 +18,7 @@ function probeOf (path: string, remoteAddress = '10.0.0.1', caller = token): See
   return {
     request: {
       id: 'r', receivedAtMs: 0, verb: 'read', head: false, path, trailingSlash: false, clientToken: 't', data: {}, bodyText: null,
-      remoteAddress, remotePort: 1, socketAddress: remoteAddress, wrapTtlSeconds: null, accept: '', refusal: null
+      remoteAddress, remotePort: 1, socketAddress: remoteAddress, wrapTtlSeconds: null, accept: '', ifNoneMatch: '', refusal: null
     },
     verdict: {
       denial: new BrokerError('not_found', ''), mount: null, reached: null, live: { token: caller, usesLeft: null, stamp: '' },

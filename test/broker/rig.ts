@@ -71,7 +71,7 @@ export async function createRig (
       clientToken: root,
       data: {},
       bodyText: null,
-      accept: '',
+      accept: '', ifNoneMatch: '',
       remoteAddress: '127.0.0.1',
       remotePort: 1,
       socketAddress: '127.0.0.1',

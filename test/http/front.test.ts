@@ -11,25 +11,27 @@ t.test('an answer carries exactly the headers that clients and browsers need', a
   t.equal(answer.headers.get('content-type'), 'application/json')
   t.equal(answer.headers.get('cache-control'), 'no-store')
   t.equal(answer.headers.get('x-content-type-options'), 'nosniff')
-  const { id, receivedAtMs, remotePort, ...rest } = front.last()
+  const { id, receivedAtMs, remotePort, whenGone, ...rest } = front.last()
+  t.type(whenGone, 'function')
   t.match(id, /^[0-9a-f-]{36}$/)
   t.ok(Math.abs(receivedAtMs - Date.now()) < 5000)
   t.ok(remotePort > 0)
   t.strictSame({ ...rest, data: { ...rest.data } }, {
-    verb: 'read', head: false, path: 'aws/creds/deploy', trailingSlash: false, clientToken: null, data: {}, bodyText: null, accept: '',
+    verb: 'read', head: false, path: 'aws/creds/deploy', trailingSlash: false, clientToken: null, data: {}, bodyText: null, accept: '', ifNoneMatch: '',
     remoteAddress: '127.0.0.1', socketAddress: '127.0.0.1', wrapTtlSeconds: null, refusal: null
   })
 })
 
 t.test('every outcome of the broker has its status', async (t) => {
   const answers = new Map<string, [number, string]>([
-    ['body', [200, '{"a":1}']], ['accepted-body', [202, '{"a":1}']], ['absent', [404, '{"a":1}']], ['empty', [204, '']], ['accepted', [202, '']]
+    ['body', [200, '{"a":1}']], ['accepted-body', [202, '{"a":1}']], ['absent', [404, '{"a":1}']], ['empty', [204, '']], ['accepted', [202, '']],
+    ['unchanged', [304, '']]
   ])
   const front = await startFront(t, {
     async answer ({ path }) {
       const headers = { 'X-Latchkey-Session-Dies-At': '2026-01-01T00:00:00Z' }
       if (path === 'empty') return { kind: 'empty' }
-      if (path === 'accepted') return { kind: 'empty', as: 'accepted' }
+      if (path === 'accepted' || path === 'unchanged') return { kind: 'empty', as: path }
       if (path === 'absent') return { kind: 'body', json: '{"a":1}', as: 'absent' }
       return { kind: 'body', json: '{"a":1}', headers, ...(path === 'body' ? {} : { as: 'accepted' }) }
     }

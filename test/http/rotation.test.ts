@@ -76,7 +76,7 @@ t.test('mount names that rotate', async (t) => {
     t.equal(there?.text, nowhere?.text)
     const answer = await broker.must('GET', 'sys/latchkey/resolve/hidden', { token: user })
     t.equal(answer.headers['cache-control'], 'no-store')
-    t.equal(answer.headers['etag'], undefined)
+    t.equal(answer.headers['etag'], `"${textOf(answer, 'revision')}"`)
     t.match(answer.body.data, { path: 'hidden', slot: 1, remaining_seconds: Number, revision: String })
     t.ok(Number(answer.body.data?.['remaining_seconds']) <= 86_400)
     t.equal((await broker.must('GET', 'sys/latchkey/resolve/sys')).body.data?.['name'], 'sys', 'a mount that keeps its name')
@@ -99,6 +99,81 @@ t.test('mount names that rotate', async (t) => {
     const present = textOf(await broker.must('GET', 'sys/latchkey/resolve/waited'), 'revision')
     const many = await Promise.all(Array.from({ length: 20 }, () => broker.ask('GET', `sys/latchkey/resolve/waited?wait=1s&known=${present}`)))
     t.equal(many.filter(({ status }) => status === 429).length, 4, 'sixteen of one token wait at once')
+  })
+
+  t.test('a caller who sends the ETag of the answer that it has gets no other until there is one', async (t) => {
+    await mountKv(broker, 'tagged', { stable_path: 'never' })
+    const path = 'sys/latchkey/resolve/tagged'
+    const asking = (tags: string, query = '', more = {}) => broker.ask('GET', `${path}${query}`, { headers: { 'if-none-match': tags, ...more } })
+    const first = await broker.must('GET', path)
+    const tag = String(first.headers.etag)
+    for (const tags of [tag, `W/${tag}`, `"other", ${tag}`, '"other",W/' + tag, '*']) {
+      const same = await asking(tags)
+      t.match(same, { status: 304, text: '' }, tags)
+      t.match(same.headers, { etag: tag, 'cache-control': 'no-store', 'content-type': undefined, 'content-length': undefined })
+    }
+    for (const tags of ['"other"', tag.slice(1, -1), tag.slice(0, -1), tag.toUpperCase(), '"', '', ',,,', 'W/', `x${tag}`]) {
+      const whole = await asking(tags)
+      t.equal(whole.status, 200, tags)
+      t.equal(textOf(whole, 'name'), textOf(first, 'name'))
+    }
+    t.equal((await broker.ask('HEAD', path, { headers: { 'if-none-match': tag } })).status, 304)
+    const last = broker.audit().filter(({ request }) => request.path === path).slice(-2)
+    t.strictSame(last.map(({ type }) => type), ['request', 'response'], 'and it is audited')
+    t.equal((last[1] as { response?: { data?: unknown } }).response?.data, undefined)
+
+    t.equal((await asking(tag, '?wait=1s')).status, 304, 'after a second without a rotation')
+    const waiting = asking(tag, '?wait=30s')
+    await rotate('tagged')
+    t.match(await waiting, { status: 200, headers: { etag: tag.replace('.1"', '.2"') } })
+    t.equal((await asking(tag, '?wait=30s')).status, 200, 'at once where it is another already')
+
+    const wrapped = await broker.must('GET', path, { headers: { 'x-vault-wrap-ttl': '60s' } })
+    t.equal(wrapped.headers.etag, undefined)
+    const { client_token: stranger } = await broker.tokenFor('path "sys/latchkey/resolve/*" { capabilities = ["read"] }')
+    const [there, nowhere] = await Promise.all(['tagged', 'tagger'].map((mount) =>
+      broker.ask('GET', `sys/latchkey/resolve/${mount}`, { token: stranger, headers: { 'if-none-match': '*' } })))
+    t.equal(there?.status, 404)
+    t.equal(there?.text, nowhere?.text)
+    t.equal((await broker.ask('GET', path, { token: null, headers: { 'if-none-match': '*' } })).status, 403)
+  })
+
+  t.test('SEC-309 SEC-212 elsewhere no ETag is given and none is heeded', async (t) => {
+    for (const path of ['sys/mounts', 'auth/token/lookup-self', `${rotation}/tagged`, 'sys/latchkey/rotation/tagged/rehearsal']) {
+      const answer = await broker.must('GET', path, { headers: { 'if-none-match': '*' } })
+      t.match(answer, { status: 200, headers: { etag: undefined } }, path)
+    }
+  })
+
+  t.test('a client that goes away waits no longer, and takes no place from those who stay', async (t) => {
+    await mountKv(broker, 'left')
+    const { client_token: token } = await broker.tokenFor('path "*" { capabilities = ["read"] }')
+    const known = textOf(await broker.must('GET', 'sys/latchkey/resolve/left'), 'revision')
+    for (let round = 0; round < 3; round++) {
+      const leave = new AbortController()
+      const before = broker.audit().length
+      const gone = Array.from({ length: 16 }, () =>
+        broker.ask('GET', `sys/latchkey/resolve/left?wait=60s&known=${known}`, { token, signal: leave.signal }).catch(() => null))
+      await until('all wait', () => broker.audit().length - before >= 16)
+      leave.abort()
+      await Promise.all(gone)
+      await until('all are over', () => broker.audit().length - before === 32)
+    }
+    t.equal((await broker.ask('GET', `sys/latchkey/resolve/left?wait=1s&known=${known}`, { token })).status, 200)
+  })
+
+  t.test('who may not ask any more learns nothing at the end of a wait', async (t) => {
+    await mountKv(broker, 'narrowed')
+    const use = 'path "narrowed/*" { capabilities = ["read"] }'
+    const { client_token: token, policies } = await broker.tokenFor(`${use}\npath "sys/latchkey/resolve/narrowed" { capabilities = ["read"] }`)
+    const known = textOf(await broker.must('GET', 'sys/latchkey/resolve/narrowed', { token }), 'revision')
+    const before = broker.audit().length
+    const waiting = broker.ask('GET', `sys/latchkey/resolve/narrowed?wait=30s&known=${known}`, { token })
+    await until('it waits', () => broker.audit().length > before)
+    const name = policies.find((policy) => policy !== 'default') ?? ''
+    await broker.must('PUT', `sys/policies/acl/${name}`, { body: { policy: use } })
+    await rotate('narrowed')
+    t.match(await waiting, { status: 404, text: '{"errors":[]}' })
   })
 
   t.test('the own path answers all, only some, or nobody, as it is set', async (t) => {

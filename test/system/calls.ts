@@ -27,7 +27,7 @@ export function callOf (operations: readonly Operation[], nowMs: number) {
       ttlBounds: { ttlSecondsDefault: 3600, ttlSecondsMax: 3600 },
       request: {
         id: 'id', path: `sys/${path}`, operation: 'update', remoteAddress: '127.0.0.1', wrapTtlSeconds: null,
-        clientToken: null, data, bodyText: null, accept: ''
+        clientToken: null, data, bodyText: null, accept: '', ifNoneMatch: ''
       },
       caller: token ?? null,
       token: token ?? null,

@@ -51,7 +51,7 @@ function createDoor (rig = createRig({ store: createMemoryStore() })) {
       trailingSlash: false,
       clientToken: token === null ? null : rig.textOf(token),
       data,
-      bodyText: null, accept: '',
+      bodyText: null, accept: '', ifNoneMatch: '',
       remoteAddress: '127.0.0.1',
       remotePort: 1,
       socketAddress: '127.0.0.1',

@@ -167,7 +167,7 @@ export function createRig (options: RigOptions = {}) {
         trailingSlash: false,
         clientToken: token === undefined ? operatorToken : token,
         data,
-        bodyText: null, accept: '',
+        bodyText: null, accept: '', ifNoneMatch: '',
         remoteAddress: from,
         remotePort: 1,
         socketAddress: from,

@@ -50,7 +50,7 @@ export function createEngineRig (options: EngineRigOptions = {}) {
       ttlBounds: bounds,
       request: {
         id: 'b9a1c6c2-7c57-4c3b-9a3e-5f2b8c1d0e9f', path: `aws/${path}`, operation: verb === 'write' ? 'update' : 'read',
-        remoteAddress: '127.0.0.1', wrapTtlSeconds: null, clientToken: null, data, bodyText: null, accept: ''
+        remoteAddress: '127.0.0.1', wrapTtlSeconds: null, clientToken: null, data, bodyText: null, accept: '', ifNoneMatch: ''
       },
       caller: { accessor: '4fabc', displayName: 'root', metadata: null, ...caller },
       token: null,

@@ -50,7 +50,7 @@ export function createKvRig (options: KvRigOptions = {}) {
       ttlBounds: { ttlSecondsDefault: 2_764_800, ttlSecondsMax: 2_764_800 },
       request: {
         id: 'id', path: `kv/${path}`, operation: verb === 'write' ? 'update' : verb, remoteAddress: '127.0.0.1',
-        wrapTtlSeconds: null, clientToken: null, data, bodyText: sends ? text : null, accept: ''
+        wrapTtlSeconds: null, clientToken: null, data, bodyText: sends ? text : null, accept: '', ifNoneMatch: ''
       },
       caller: null,
       token: null,
