@@ -50,7 +50,6 @@ locals {
   headers = { X-Vault-Token = sensitive(jsondecode(data.http.login.response_body).auth.client_token) }
   asks    = nonsensitive(var.secret_name == null)
   name    = local.asks ? sensitive(jsondecode(data.http.resolve[0].response_body).data.name) : var.secret_name
-  secret  = sensitive(jsondecode(data.http.secret.response_body).data.data)
   aws     = sensitive(jsondecode(data.http.aws.response_body).data)
 }
 
@@ -89,9 +88,11 @@ data "http" "secret" {
   }
 }
 
+# A run that cannot read its secret gets no credentials.
 data "http" "aws" {
   url             = "${var.broker}/v1/aws/creds/${var.scope}"
   request_headers = local.headers
+  depends_on      = [data.http.secret]
   lifecycle {
     postcondition {
       condition     = self.status_code == 200
@@ -112,9 +113,13 @@ data "aws_caller_identity" "self" {}
 resource "aws_instance" "one" {
   ami           = "ami-0123456789abcdef0"
   instance_type = "t3.micro"
-  tags          = { Name = "${var.scope}-${local.secret.user}" }
+  tags          = { Name = var.scope }
 }
 
-output "caller" {
-  value = data.aws_caller_identity.self.arn
+output "account" {
+  value = data.aws_caller_identity.self.account_id
+}
+
+output "secret_version" {
+  value = jsondecode(data.http.secret.response_body).data.metadata.version
 }

@@ -41,7 +41,6 @@ variable "secret_name" {
   type        = string
   default     = null
   sensitive   = true
-  ephemeral   = true
   description = "The present name of that mount, from the manager's hand; without it the broker is asked"
 }
 
@@ -63,17 +62,20 @@ provider "vault" {
 }
 
 ephemeral "vault_generic_secret" "resolve" {
-  path = "sys/latchkey/resolve/${var.scope}"
+  count = nonsensitive(var.secret_name == null) ? 1 : 0
+  path  = "sys/latchkey/resolve/${var.scope}"
 }
 
 ephemeral "vault_kv_secret_v2" "deploy" {
-  mount = coalesce(var.secret_name, ephemeral.vault_generic_secret.resolve.data["name"])
+  mount = coalesce(var.secret_name, one(ephemeral.vault_generic_secret.resolve[*].data["name"]))
   name  = "deploy"
 }
 
+# A run that cannot read its secret gets no credentials.
 ephemeral "vault_aws_access_credentials" "run" {
-  mount = "aws"
-  role  = var.scope
+  mount      = "aws"
+  role       = var.scope
+  depends_on = [ephemeral.vault_kv_secret_v2.deploy]
 }
 
 provider "aws" {
@@ -91,6 +93,6 @@ resource "aws_instance" "one" {
   tags          = { Name = var.scope }
 }
 
-output "caller" {
-  value = data.aws_caller_identity.self.arn
+output "account" {
+  value = data.aws_caller_identity.self.account_id
 }

@@ -119,6 +119,7 @@ resource "vault_approle_auth_backend_role" "role" {
 resource "vault_approle_auth_backend_role_secret_id" "role" {
   for_each              = local.roles
   role_name             = vault_approle_auth_backend_role.role[each.key].role_name
+  ttl                   = 3600
   wrapping_ttl          = "120s"
   with_wrapped_accessor = true
 }
