@@ -34,6 +34,6 @@ export default tseslint.config(
       eqeqeq: 'error'
     }
   },
-  { files: ['src/**', 'plugins/**', 'config/**'], rules: limits },
+  { files: ['src/**', 'plugins/**', 'config/**', 'deploy/**'], rules: limits },
   { files: ['test/**'], rules: { 'no-restricted-properties': 'off', '@stylistic/max-len': 'off' } }
 )

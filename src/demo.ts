@@ -1,40 +1,34 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { createSigner, type SignedPost } from './engines/aws/sigv4.ts'
+import { at, callAws, send, textAt, type Body } from './demo/client.ts'
+import { startOwnBroker, type OwnBroker } from './demo/own-broker.ts'
+import { createSteps } from './demo/steps.ts'
 
 /**
  * Plays a CI run against a broker: logs in, fetches credentials of `ec2-only`, uses them, revokes
  * them, logs out. Uses the broker at LATCHKEY_LISTEN where LATCHKEY_DEV_ROOT_TOKEN is the root token
  * of one that runs there; else starts one of its own, in a folder that is removed.
  */
-const region = 'us-east-1'
-let failures = 0
+const { step, wrong } = createSteps()
 
-type Body = { readonly [name: string]: unknown }
-
-interface Answer { readonly status: number, readonly body: Body, readonly headers: Headers }
-
-interface Broker {
-  readonly address: string
-  readonly rootToken: string
-  stop (): Promise<void>
+const running = await findRunning()
+if (running !== null) {
+  process.stdout.write(`Using the broker at ${running.address}.\n\n`)
+  await play(running)
+} else {
+  const broker = await startOwnBroker()
+  process.stdout.write(`Started a broker for the demo at ${broker.address}.\n\n`)
+  try {
+    await play(broker)
+  } finally {
+    const code = await broker.stop()
+    step('the broker stops when told to', code === 0, `exit code ${String(code)}`)
+  }
 }
+process.stdout.write(wrong() === 0 ? '\nThe demo went as it should.\n' : `\n${wrong()} step(s) went wrong.\n`)
+process.exit(wrong() === 0 ? 0 : 1)
 
-const broker = await findRunning() ?? await startOwn()
-try {
-  await play(broker)
-} finally {
-  await broker.stop()
-}
-process.stdout.write(failures === 0 ? '\nThe demo went as it should.\n' : `\n${failures} step(s) went wrong.\n`)
-process.exit(failures === 0 ? 0 : 1)
-
-async function play ({ address, rootToken }: Broker): Promise<void> {
+async function play ({ address, rootToken }: Pick<OwnBroker, 'address' | 'rootToken'>): Promise<void> {
   const ask = (method: string, target: string, token: string | null, body?: Body) =>
-    send(address, method, target, token, body)
+    send(address, method, { target, token, body })
   const emulator = textAt(await ask('GET', 'aws/config/root', rootToken), 'data', 'sts_endpoint')
   const roleId = textAt(await ask('GET', 'auth/approle/role/ci/role-id', rootToken), 'data', 'role_id')
   const metadata = '{"run_id":"demo-42"}'
@@ -76,98 +70,10 @@ async function play ({ address, rootToken }: Broker): Promise<void> {
   step('log out, after which the token is refused', logout.status === 204 && refused.status === 403, `${logout.status}, then ${refused.status}`)
 }
 
-function step (what: string, holds: boolean, detail: string): void {
-  if (!holds) failures++
-  process.stdout.write(`${holds ? 'ok    ' : 'WRONG '} ${what}: ${detail}\n`)
-}
-
-async function send (
-  address: string, method: string, target: string, token: string | null, body?: Body
-): Promise<Answer> {
-  const response = await fetch(`${address}/v1/${target}`, {
-    method,
-    redirect: 'error',
-    signal: AbortSignal.timeout(15_000),
-    headers: token === null ? {} : { 'x-vault-token': token },
-    ...(body !== undefined && { body: JSON.stringify(body) })
-  })
-  const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text === '' ? {} : JSON.parse(text) as Body }
-}
-
-type Keys = SignedPost['credentials']
-
-async function callAws (endpoint: string, service: string, body: string, credentials: Keys) {
-  const contentType = 'application/x-www-form-urlencoded'
-  const { host } = new URL(endpoint)
-  const signed = createSigner({ region, service }).sign({ host, contentType, body, credentials, nowMs: Date.now() })
-  const response = await fetch(endpoint, {
-    method: 'POST',
-    redirect: 'error',
-    signal: AbortSignal.timeout(15_000),
-    headers: { 'content-type': contentType, ...signed },
-    body
-  })
-  return { status: response.status, text: await response.text() }
-}
-
-function at (body: Body, ...names: readonly string[]): unknown {
-  const isBody = (value: unknown): value is Body => typeof value === 'object' && value !== null
-  return names.reduce<unknown>((here, name) => isBody(here) ? here[name] : undefined, body)
-}
-
-function textAt ({ body }: Answer, ...names: readonly string[]): string {
-  const value = at(body, ...names)
-  return typeof value === 'string' ? value : ''
-}
-
-async function findRunning (): Promise<Broker | null> {
+async function findRunning (): Promise<Pick<OwnBroker, 'address' | 'rootToken'> | null> {
   const rootToken = process.env['LATCHKEY_DEV_ROOT_TOKEN'] ?? ''
   const address = `http://${process.env['LATCHKEY_LISTEN'] ?? '127.0.0.1:8200'}`
   if (rootToken === '') return null
-  const found = await send(address, 'GET', 'auth/token/lookup-self', rootToken).catch(() => null)
-  if (found?.status !== 200) return null
-  process.stdout.write(`Using the broker at ${address}.\n\n`)
-  return { address, rootToken, stop: async () => {} }
-}
-
-/** Starts a broker that nobody else uses, on free ports and an empty folder. */
-async function startOwn (): Promise<Broker> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'latchkey-demo-'))
-  const rootToken = `demo-${randomBytes(16).toString('hex')}`
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'server.ts'), '--development'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      PATH: process.env['PATH'],
-      LATCHKEY_LISTEN: '127.0.0.1:0',
-      LATCHKEY_DATA_DIR: folder,
-      LATCHKEY_DEV_ROOT_TOKEN: rootToken,
-      LATCHKEY_LOG_LEVEL: 'warn'
-    }
-  })
-  const address = await readAddress(child)
-  process.stdout.write(`Started a broker for the demo at ${address}.\n\n`)
-  return {
-    address,
-    rootToken,
-    async stop () {
-      const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
-      child.kill('SIGTERM')
-      const code = await ended
-      step('the broker stops when told to', code === 0, `exit code ${String(code)}`)
-      rmSync(folder, { recursive: true, force: true })
-    }
-  }
-}
-
-function readAddress (child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = ''
-    child.stdout?.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8')
-      const found = /Latchkey serves at (http:\/\/[^\s]+)/.exec(text)
-      if (found?.[1] !== undefined) resolve(found[1])
-    })
-    child.once('exit', (code) => reject(new Error(`the broker ended with code ${String(code)} before it served`)))
-  })
+  const found = await send(address, 'GET', { target: 'auth/token/lookup-self', token: rootToken }).catch(() => null)
+  return found?.status === 200 ? { address, rootToken } : null
 }

@@ -1,8 +1,9 @@
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts'
 import { rm } from 'node:fs/promises'
 import t, { type Test } from 'tap'
+import { findTerraform, type TerraformResult } from '../../deploy/terraform/play/terraform.ts'
 import { startEmulator, type Emulator } from '../../src/emulator/server.ts'
-import { createWorkspace, findTerraform, type TerraformResult } from '../helpers/terraform.ts'
+import { createWorkspace } from '../helpers/terraform.ts'
 
 const accountId = '444455556666'
 
@@ -51,7 +52,7 @@ const readOnly = {
   Statement: [{ Effect: 'Allow', Action: 'ec2:Describe*', Resource: '*' }]
 }
 
-const tools = findTerraform()
+const tools = findTerraform(['aws'])
 const limitMs = 300_000
 t.setTimeout(limitMs)
 
