@@ -39,6 +39,18 @@ t.test('the issuer gets a secret_id only wrapped, and not for long', async (t) =
   t.notOk(may('update', 'auth/approle/role/admin/secret-id', 60).allowed)
 })
 
+t.test('a policy-admin sets scopes up, and hands secret_ids out sealed', async (t) => {
+  const may = aclOf('policy-admin')
+  const target = 'auth/approle/role/ec2-only-operator/secret-id'
+  t.notOk(may('update', target).allowed, 'in clear')
+  t.ok(may('update', target, 120).allowed)
+  t.notOk(may('update', 'auth/approle/role/ec2-only-operator/custom-secret-id', 120).allowed)
+  t.ok(may('update', 'sys/latchkey/secret-paths').sudo)
+  for (const target of ['ec2-only/data/deploy', 'secret-paths/data/ec2-only', 'aws/creds/ec2-only', 'auth/token/create']) {
+    t.notOk(may('read', target).allowed, target)
+  }
+})
+
 t.test('an operator sets roles up, and neither mints secret_ids nor fetches credentials', async (t) => {
   const may = aclOf('operator')
   t.ok(may('create', 'auth/approle/role/ci').allowed)
