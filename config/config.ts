@@ -21,6 +21,12 @@ export class ConfigError extends Error {
 /** Variables of the environment that would weaken the process or lead it elsewhere (SEC-164, SEC-363). */
 const refusedVariables = ['NODE_TLS_REJECT_UNAUTHORIZED', 'SSLKEYLOGFILE']
 
+/** Read by the command line, which may be used in the same environment. */
+export const namesOfCommandLine: ReadonlySet<string> = new Set([
+  'ADDR', 'CA_FILE', 'CLIENT_CERT_FILE', 'CLIENT_KEY_FILE', 'TOKEN', 'TOKEN_FILE', 'ROLE_ID', 'ROLE_ID_FILE',
+  'SECRET_ID', 'SECRET_ID_FILE', 'WRAPPED_BY', 'AUTH_MOUNT', 'AUTH_MOUNT_FILE'
+].map((name) => `LATCHKEY_${name}`))
+
 const flagNames: ReadonlyMap<string, keyof typeof settings> = new Map([
   ['--store', 'store'],
   ['--listen', 'listen'],
@@ -38,7 +44,7 @@ const flagNames: ReadonlyMap<string, keyof typeof settings> = new Map([
 export function loadConfig (environment: Environment, flags: readonly string[]): Config {
   const problems: string[] = []
   const { texts, development } = readFlags(flags, problems)
-  const known = new Set<string>(Object.values(settings).map(({ name }) => name))
+  const known = new Set<string>([...Object.values(settings).map(({ name }) => name), ...namesOfCommandLine])
   for (const name of Object.keys(environment)) {
     if (name.startsWith('LATCHKEY_') && !known.has(name)) problems.push(`${name} is no setting`)
     if (refusedVariables.includes(name)) problems.push(`${name} is not allowed`)

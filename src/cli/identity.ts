@@ -1,0 +1,72 @@
+import type { Invocation } from './args.ts'
+import { Failure } from './failure.ts'
+import type { Parts } from './parts.ts'
+import { parsePath } from './paths.ts'
+import { readGivenFile } from './private-file.ts'
+import { settingOf } from './settings.ts'
+
+/** Who logs in. */
+export interface Identity {
+  readonly roleId: string
+  /** null: the role needs none. */
+  readonly secretId: string | null
+  /** The path that made it, where the secret_id is a wrapping token that holds the real one. */
+  readonly wrappedBy: string | null
+  /** The present name of the mount to log in at: before the login there is no token to ask for it with. */
+  readonly mount: readonly string[]
+}
+
+const usualMount = 'auth/approle'
+
+const inputBytesMax = 16_384
+
+/** Whether the environment or options say who logs in. */
+export function hasIdentity (invocation: Invocation, parts: Parts): boolean {
+  return settingOf(invocation, parts, 'role-id-file', 'LATCHKEY_ROLE_ID_FILE') !== null || (parts.env['LATCHKEY_ROLE_ID'] ?? '') !== ''
+}
+
+/**
+ * Reads who logs in: from files, else from the environment, else from the person at the terminal.
+ *
+ * @throws Failure `usage` where nothing says who.
+ */
+export async function readIdentity (invocation: Invocation, parts: Parts): Promise<Identity> {
+  const mount = await readMount(invocation, parts)
+  const roleId = await readOne(invocation, parts, { name: 'role_id', option: 'role-id-file', variable: 'LATCHKEY_ROLE_ID', shown: 'shown' })
+  if (roleId === null) {
+    throw new Failure('usage', 'nothing says who logs in: set LATCHKEY_ROLE_ID_FILE and LATCHKEY_SECRET_ID_FILE, see latchkey login --help')
+  }
+  const secretId = await readOne(invocation, parts, { name: 'secret_id', option: 'secret-id-file', variable: 'LATCHKEY_SECRET_ID', shown: 'hidden' })
+  const wrappedBy = settingOf(invocation, parts, 'wrapped-by', 'LATCHKEY_WRAPPED_BY')
+  if (secretId !== null) parts.screen.hide(secretId)
+  if (wrappedBy !== null && secretId === null) throw new Failure('usage', 'there is no wrapped secret_id: set LATCHKEY_SECRET_ID_FILE')
+  return { roleId, secretId, wrappedBy: wrappedBy === null ? null : parsePath(wrappedBy).join('/'), mount }
+}
+
+async function readMount (invocation: Invocation, parts: Parts): Promise<string[]> {
+  const file = parts.env['LATCHKEY_AUTH_MOUNT_FILE'] || null
+  const named = settingOf(invocation, parts, 'auth-mount', 'LATCHKEY_AUTH_MOUNT') ??
+    (file === null ? usualMount : (await readGivenFile(file, 'public')).trim())
+  if (!named.startsWith('auth/')) throw new Failure('usage', 'the name of the mount to log in at begins with auth/')
+  if (named !== usualMount) parts.screen.hide(named)
+  return parsePath(named)
+}
+
+interface Source {
+  readonly name: string
+  readonly option: string
+  /** `<variable>_FILE` names a file. */
+  readonly variable: string
+  readonly shown: 'shown' | 'hidden'
+}
+
+async function readOne (invocation: Invocation, parts: Parts, source: Source): Promise<string | null> {
+  const { name, option, variable, shown } = source
+  const file = settingOf(invocation, parts, option, `${variable}_FILE`)
+  const text = file === null
+    ? (parts.env[variable] || null) ?? await parts.ask(`${name}: `, shown)
+    : file === '-' ? await parts.readInput(inputBytesMax) : await readGivenFile(file, shown === 'hidden' ? 'secret' : 'public')
+  const value = text?.trim() ?? ''
+  if (/[^\x21-\x7e]/.test(value)) throw new Failure('usage', `what is given as ${name} is none`)
+  return value === '' ? null : value
+}
