@@ -5,7 +5,7 @@ import type { Audit } from './audit/audit.ts'
 import type { Clock } from './core/clock.ts'
 import type { BrokerEvent } from './core/events.ts'
 import { createEventParts } from './event-parts.ts'
-import { requestId } from './core/ids.ts'
+import { createJournal } from './journal.ts'
 import { requestPrefix, type Mount, type Rotation } from './core/model.ts'
 import type { Revision } from './core/revision.ts'
 import type { Store } from './core/store.ts'
@@ -16,7 +16,7 @@ import type { MountTable } from './mounts/mount-table.ts'
 import { createNameIndex, type KeptKeys } from './mounts/name-index.ts'
 import { createRehearsal } from './mounts/rehearsal.ts'
 import type { NameMac } from './mounts/rotation.ts'
-import { createRotator, type Rotated } from './mounts/rotator.ts'
+import { createRotator } from './mounts/rotator.ts'
 import { createTripwire } from './mounts/tripwire.ts'
 import { createWaiting } from './mounts/waiting.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
@@ -66,7 +66,11 @@ export function createRotatingNames (options: RotatingNamesOptions) {
   const tripwire = createTripwire(mac)
   const rehearsal = createRehearsal({ mounts, store })
   const waiting = createWaiting(waitingLimits)
-  const reaction = createReaction(options)
+  const journal = createJournal(options)
+  const reaction = createReaction({
+    ...options,
+    journal: (mount, data, run) => journal(`sys/latchkey/rotation/${mount}/tripwire`, data, run)
+  })
   const rotator = createRotator({
     mounts,
     clock,
@@ -74,7 +78,7 @@ export function createRotatingNames (options: RotatingNamesOptions) {
     activeTerm: () => keyring.activeTerm('mountname'),
     parseCron,
     publish: events.publish,
-    journal: (mount, run) => journal(options.audit(), mounts, mount, run),
+    journal: (mount, run) => journal(`sys/latchkey/rotation/${requestPrefix(mount)}rotate`, {}, async () => ({ ...await run() })),
     onError: (mount, error) => logger.error({ mount: mount.accessor, err: error }, 'a name was not rotated and will be again')
   })
   /** An alarm is also in the operator's log, whether or not anybody reads events. */
@@ -178,33 +182,4 @@ function readingsOf (mounts: MountTable, watch: Pick<NameWatch, 'missed'>): Read
       read: () => new Map([['', watch.missed()]])
     }
   ]
-}
-
-/** Audits a rotation that nobody asked for: no entry, no rotation. */
-async function journal (audit: Audit, mounts: MountTable, mount: Mount, run: () => Promise<Rotated>): Promise<void> {
-  const subject = {
-    id: requestId(),
-    operation: 'update',
-    path: `sys/latchkey/rotation/${requestPrefix(mount)}rotate`,
-    data: {},
-    remoteAddress: '',
-    remotePort: 0,
-    socketAddress: '',
-    wrapTtlSeconds: null,
-    clientToken: null,
-    mount: mounts.find('secret', 'sys'),
-    token: null,
-    usesLeft: null,
-    policyResults: { allowed: true, grantedBy: [] },
-    secretKeys: new Set<string>(),
-    denial: null
-  }
-  await audit.recordRequest(subject)
-  try {
-    const { rotated, slot } = await run()
-    await audit.recordResponse(subject, { data: { rotated, slot } })
-  } catch (error) {
-    await audit.recordResponse(subject, { error: 'internal error' })
-    throw error
-  }
 }

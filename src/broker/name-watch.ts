@@ -137,7 +137,7 @@ export function createNameWatch (options: NameWatchOptions) {
     const { client, login } = await identifyAnyway(token, address)
     const tell = (done: TripwireEvent['reaction']) => publish(event(mount, tripped, token, client, { grace: 'outside', reaction: done }))
     try {
-      if (token !== null && reaction !== 'log') await options.react(culpritOf(token, client, reaction, login), now())
+      if (token !== null && reaction !== 'log') await options.react(culpritOf(mount, token, { client, login }, reaction), now())
       tell(reaction)
     } catch (error) {
       tell('log')
@@ -192,9 +192,15 @@ export function createNameWatch (options: NameWatchOptions) {
 }
 
 /** Whom a reaction ends: a login without a secret_id ends by its token. */
-function culpritOf (token: Token, client: Client, reaction: TripwireEvent['reaction'], login: Culprit['lineage']): Culprit {
-  if (reaction !== 'revoke-secret-id') return { tokenAccessor: token.accessor, lineage: null }
-  return { tokenAccessor: client.tokenAccessor ?? token.accessor, lineage: login }
+function culpritOf (
+  mount: Mount, { accessor }: Token, { client, login }: Identified, reaction: TripwireEvent['reaction']
+): Culprit {
+  const isWhole = reaction === 'revoke-secret-id'
+  return {
+    mount: requestPrefix(mount).slice(0, -1),
+    tokenAccessor: isWhole ? client.tokenAccessor ?? accessor : accessor,
+    lineage: isWhole ? login : null
+  }
 }
 
 /** What the door itself tells of: failed logins, and credentials that were leased. */

@@ -82,7 +82,10 @@ export interface Login {
   readonly tokenType: string
   /** What `AuthMethod.renew` will be given back. */
   readonly renewal: Json
-  /** Conditions and uses that must hold in the commit that makes the token, all in `shard`. */
+  /**
+   * Conditions and uses that must hold in the commit that makes the token, all in `shard`. The token is
+   * made there too, and is looked for there when what came of a secret shall end.
+   */
   readonly shard?: string
   readonly changes?: readonly Change[]
   /** What a conflict of `changes` means to the caller. */

@@ -376,5 +376,9 @@ t.test('old names that somebody uses', async (t) => {
     await until('the lineage ends', async () => !await lives(sibling.client_token) && !await lives(caught.client_token))
     t.equal((await role.login(secretId)).status, 400)
     t.ok(await lives(far.client_token))
+    const entries = broker.audit().filter(({ request }) => request.path === `${rotation}/mined/tripwire`)
+    t.match(entries, [
+      { type: 'request', request: { operation: 'update', data: { accessor: /^hmac-/, secret_id_accessor: /^hmac-/ } } }, { type: 'response' }
+    ], 'and the audit log tells of it')
   })
 })
