@@ -11,6 +11,7 @@ import type { ClientAddress } from './client-address.ts'
 import type { Connections } from './connections.ts'
 import { logFailure, writeEmpty, writeError, writeJson, type FailureLog, writeText } from './errors.ts'
 import { readHeaders, type RequestHeaders } from './request-headers.ts'
+import { createTogether } from './together.ts'
 
 /** The one door that every request goes through. */
 export interface Door {
@@ -152,13 +153,15 @@ export function createApi (options: ApiOptions): Serve {
     return trusted ? limits.bodyBytesMax : limits.bodyBytesMaxPublic
   }
 
-  function ask (exchange: Exchange): void {
-    broker.handle(exchange.asked).then((answer) => write(exchange, answer)).catch((error: unknown) => {
+  const ask = createTogether(async (exchange: Exchange) => {
+    try {
+      write(exchange, await broker.handle(exchange.asked))
+    } catch (error) {
       logFailure(logger, exchange.asked.id, error)
       if (exchange.response.headersSent) exchange.response.destroy()
       else writeFailure(exchange, error)
-    })
-  }
+    }
+  })
 
   function write (exchange: Exchange, answer: BrokerResponse): void {
     const { response } = exchange

@@ -7,7 +7,7 @@ export interface AuditDevice {
   readonly options: Readonly<Record<string, string>>
   /**
    * Adds a line, given without its end. Resolves when the kernel has it, or with group sync when it
-   * is on the disk. Lines of one turn of the event loop are written together, in their order.
+   * is on the disk. Lines that come one right after the other are written together, in their order.
    * Rejects when it was not written, or not in time; then no entry of it stays behind, except that
    * of a line that was late.
    */

@@ -29,17 +29,8 @@ export function openFileDevice ({ name, filePath: givenPath, sync }: FileDeviceO
   let closed = false
   const torn = { tail: false }
 
-  /**
-   * Writes the lines of this turn. What they held up goes on at once, and where it needs nothing
-   * else its own lines follow in the same turn: an answer to a look-up waits for one turn, not two.
-   */
-  function flush (): void {
-    scheduled = false
-    writeWaiting()
-    queueMicrotask(() => process.nextTick(writeWaiting))
-  }
-
   function writeWaiting (): void {
+    scheduled = false
     const lines = waiting
     if (lines.length === 0) return
     waiting = []
@@ -97,7 +88,8 @@ export function openFileDevice ({ name, filePath: givenPath, sync }: FileDeviceO
         waiting.push({ line, resolve, reject })
         if (scheduled) return
         scheduled = true
-        setImmediate(flush)
+        // Once all that can go on has gone on, and come to its own line.
+        process.nextTick(writeWaiting)
       })
     },
     reopen,

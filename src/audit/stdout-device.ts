@@ -59,7 +59,7 @@ export function openStdoutDevice ({ name, fd }: StdoutDeviceOptions): AuditDevic
         waiting.push({ line, resolve, reject })
         if (scheduled) return
         scheduled = true
-        setImmediate(flush)
+        process.nextTick(flush)
       })
     },
     async reopen () {},
