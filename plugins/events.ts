@@ -51,8 +51,8 @@ export function createEventConnections (
 
   const hasRoom = (accessor: string) => count < limits.all && (byToken.get(accessor)?.size ?? 0) < limits.ofToken
 
-  function begin (accessor: string): Subscription {
-    const subscription = events.subscribe()
+  function begin ({ tokenAccessor: accessor, types }: EventsAsked): Subscription {
+    const subscription = events.subscribe(types)
     const own = byToken.get(accessor) ?? new Set()
     byToken.set(accessor, own.add(subscription))
     count++
@@ -79,9 +79,8 @@ export function createEventConnections (
     }
   }
 
-  async function stream (response: ServerResponse, subscription: Subscription, types: EventsAsked['types']): Promise<void> {
+  async function stream (response: ServerResponse, subscription: Subscription): Promise<void> {
     for await (const published of subscription) {
-      if (types !== null && !types.includes(published.event.type)) continue
       if (!await send(response, textOf(published))) return
     }
     response.end()
@@ -90,7 +89,8 @@ export function createEventConnections (
   return {
     hasRoom,
     openCount: () => count,
-    open (response, { tokenAccessor, types }, head) {
+    open (response, asked, head) {
+      const { tokenAccessor } = asked
       if (!hasRoom(tokenAccessor)) {
         writeError(response, new BrokerError('limit_exceeded', 'too many event streams'), [])
         return
@@ -100,7 +100,7 @@ export function createEventConnections (
         response.end()
         return
       }
-      const subscription = begin(tokenAccessor)
+      const subscription = begin(asked)
       response.write(': latchkey\n\n')
       const heartbeat = setInterval(() => { if (response.writableLength === 0) response.write(':\n\n') }, limits.heartbeatMs)
       const over = () => {
@@ -108,7 +108,7 @@ export function createEventConnections (
         end(tokenAccessor, subscription)
       }
       response.once('close', over)
-      void stream(response, subscription, types).finally(over)
+      void stream(response, subscription).finally(over)
     },
     async check () {
       for (const [accessor, own] of byToken) {

@@ -87,11 +87,9 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     }
   })
   const leases = createLeases({
-    store,
-    clock,
-    nudge,
-    mounts,
+    store, clock, nudge, mounts,
     tokens: { findByAccessor: tokens.findByAccessor, revoke: revocation.revoke },
+    onEnded: (lease) => rotatingNames.leaseEnded(lease),
     engines: {
       revoke: (lease, nowMs) => backends.engineOf(lease.mountAccessor).revoke(lease, nowMs),
       renew: (lease, ttlSeconds, nowMs) => backends.engineOf(lease.mountAccessor).renew(lease, ttlSeconds, nowMs)
@@ -124,7 +122,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     unmount: unmounting.unmount,
     remountOperations: remounting.operations,
     nameOperations: rotatingNames.operations,
-    publish: rotatingNames.publish, probed: rotatingNames.watch.probed, nudge,
+    probed: rotatingNames.watch.probed, nudge,
     audit: () => audit,
     metrics: () => metrics
   })

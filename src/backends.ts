@@ -10,7 +10,6 @@ import type { DueHandler } from './broker/sweep.ts'
 import type { AuthMethod, Backend, Engine, EngineContext, Operation, TtlBounds } from './core/backend.ts'
 import type { Clock } from './core/clock.ts'
 import { invalidRequest } from './core/errors.ts'
-import type { Publish } from './core/events.ts'
 import type { JsonObject } from './core/json.ts'
 import { requestPrefix, type Lease, type Mount, type Token } from './core/model.ts'
 import type { Store } from './core/store.ts'
@@ -57,7 +56,6 @@ export interface BackendParts {
   readonly unmount: (mount: Mount, nowMs: number) => Promise<void>
   readonly remountOperations: readonly Operation[]
   readonly nameOperations: readonly Operation[]
-  readonly publish: Publish
   readonly probed: NameWatch['probed']
   readonly nudge: () => void
   /** Opened after the backends, whose parameter names it needs. */
@@ -107,10 +105,7 @@ export function createBackends (parts: BackendParts) {
     const engine = engines.find(({ type }) => type === mount?.type)
     return {
       async revoke (lease: Lease, nowMs: number): Promise<'revoked' | 'expires'> {
-        const ended = mount === null || engine === undefined ? 'expires' : await engine.revoke(contextOf(mount, nowMs), lease)
-        const path = mount === null ? '' : requestPrefix(mount).slice(0, -1)
-        parts.publish({ type: 'lease', change: 'revoked', mount: path, leaseId: `${lease.path}/${lease.id}` })
-        return ended
+        return mount === null || engine === undefined ? 'expires' : engine.revoke(contextOf(mount, nowMs), lease)
       },
       async renew (lease: Lease, ttlSeconds: number, nowMs: number): Promise<JsonObject | null> {
         if (mount === null || engine?.renew === undefined) throw invalidRequest('lease is not renewable')

@@ -2,6 +2,8 @@ import { createEventConnections } from '../plugins/events.ts'
 import type { Audit } from './audit/audit.ts'
 import type { Clock } from './core/clock.ts'
 import { createEventStream, type BrokerEvent } from './core/events.ts'
+import { requestPrefix, type Lease } from './core/model.ts'
+import type { MountTable } from './mounts/mount-table.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
 import { createEventOperations } from './system/events.ts'
 import type { TokenStore } from './tokens/token-store.ts'
@@ -10,13 +12,14 @@ export interface EventPartsOptions {
   readonly clock: Clock
   readonly tokens: TokenStore
   readonly policies: PolicyStore
+  readonly mounts: Pick<MountTable, 'byAccessor'>
   readonly audit: () => Audit
   /** Told of every event, for metrics. */
   readonly count: (event: BrokerEvent) => void
 }
 
 /** Puts together the stream of events, and how clients read it. */
-export function createEventParts ({ clock, tokens, policies, audit, count }: EventPartsOptions) {
+export function createEventParts ({ clock, tokens, policies, mounts, audit, count }: EventPartsOptions) {
   const events = createEventStream({ now: () => clock.now() })
   const connections = createEventConnections({
     events,
@@ -46,6 +49,11 @@ export function createEventParts ({ clock, tokens, policies, audit, count }: Eve
     events,
     operations: createEventOperations(connections),
     openStream: connections.open,
+    leaseEnded ({ id, path, mountAccessor }: Lease): void {
+      const mount = mounts.byAccessor(mountAccessor)
+      const at = mount === null ? '' : requestPrefix(mount).slice(0, -1)
+      events.publish({ type: 'lease', change: 'revoked', mount: at, leaseId: `${path}/${id}` })
+    },
     jobs: [
       { name: 'end event streams', periodMs: 500, run: () => connections.check() },
       { name: 'tell of audit trouble', periodMs: 1000, run: tellOfAudit }

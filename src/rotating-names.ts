@@ -112,7 +112,7 @@ export function createRotatingNames (options: RotatingNamesOptions) {
 
   return {
     watch,
-    publish: events.publish,
+    leaseEnded: eventParts.leaseEnded,
     subscribe: events.subscribe,
     jobs: [
       ...eventParts.jobs,

@@ -75,8 +75,11 @@ export type Publish = (event: BrokerEvent) => void
 /** The one stream of events of this process. */
 export interface EventStream {
   publish: Publish
-  /** Each subscriber has a buffer of its own; when it is full the oldest event goes. */
-  subscribe (): Subscription
+  /**
+   * Each subscriber has a buffer of its own, for events of the types that it chose, or of all; when it
+   * is full the oldest event goes.
+   */
+  subscribe (types?: readonly string[] | null): Subscription
   /** Ends all subscriptions, and lets no more begin. */
   close (): void
 }
@@ -91,13 +94,14 @@ export function createEventStream ({ now }: { readonly now: () => number }): Eve
   let id = 0
   let closed = false
 
-  function subscribe (): Subscription {
+  function subscribe (types: readonly string[] | null = null): Subscription {
     const buffer: Published[] = []
     let dropped = 0
     let done = closed
     let wake = () => {}
 
     const take = (published: Published) => {
+      if (types !== null && !types.includes(published.event.type)) return
       if (buffer.length >= bufferMax) {
         buffer.shift()
         dropped++

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import type { Mount } from '../core/model.ts'
+import type { Lease, Mount } from '../core/model.ts'
 import type { Entry, Store } from '../core/store.ts'
 import { createLeaseFinder, viewOf, type LeaseView } from './lease-finder.ts'
 import { leaseKey, openRecord, wireIdOf, type LeaseRecord } from './lease-record.ts'
@@ -72,6 +72,8 @@ export interface LeasesOptions {
   readonly engines: LeaseEngines
   readonly mounts: LeaseMounts
   readonly tokens: LeaseTokens
+  /** Told of each lease once it has ended, by somebody's word or by itself. Takes no time, never throws. */
+  readonly onEnded?: (lease: Lease) => void
   /** Called after something was put into the sweep's hands. */
   readonly nudge: () => void
   /** Background endings a second. SQLite does 8,000 beside load. */

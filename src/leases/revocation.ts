@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { BrokerError } from '../core/errors.ts'
+import type { Lease } from '../core/model.ts'
 import { drawStamp, type Change, type Entry, type Key, type Put, type Store } from '../core/store.ts'
 import { commitByShard, leaseKey, openRecord, putLease, wireIdOf, type Held, type LeaseRecord } from './lease-record.ts'
 import type { LeaseEngines } from './ports.ts'
@@ -23,6 +24,8 @@ export interface RevocationOptions {
   readonly store: Store
   readonly clock: Clock
   readonly engines: LeaseEngines
+  /** Told of each lease once it has ended, by somebody's word or by itself. Takes no time, never throws. */
+  readonly onEnded?: (lease: Lease) => void
   /** Longer than an engine's time-out: how long nobody else takes up what is under way. */
   readonly holdMs: number
 }
@@ -30,6 +33,8 @@ export interface RevocationOptions {
 /** What the end of one lease comes to, written by its stamp. */
 interface Step extends Ended {
   readonly change: Change
+  /** null: it goes on, as the lease of a credential that may live, or until its engine works. */
+  readonly ended: Lease | null
 }
 
 /** Attempts until a lease is irrevocable, and the pause after the first one, doubled each time (contract 5.8). */
@@ -51,7 +56,7 @@ export function joinEnded (one: Ended, other: Ended): Ended {
  * Ends leases: asks the engine, then removes the record, or keeps it as that of a session where
  * the credential lives on. Whatever dies between the two leaves a lease that is ended again.
  */
-export function createRevocation ({ store, clock, engines, holdMs }: RevocationOptions) {
+export function createRevocation ({ store, clock, engines, holdMs, onEnded = () => {} }: RevocationOptions) {
   /** Marks the leases that could be renewed meanwhile, so that the renewal loses and a crash is made good. */
   async function mark (leases: readonly Held[]): Promise<{ held: readonly Held[], conflicted: readonly Key[] }> {
     const changes: Put[] = []
@@ -77,12 +82,12 @@ export function createRevocation ({ store, clock, engines, holdMs }: RevocationO
     }
     const nowMs = clock.now()
     if (fate === 'revoked' || nowMs >= record.endsAtMs) {
-      return { ...nothingEnded, change: { op: 'delete', key: leaseKey(record.id), expect: stamp } }
+      return { ...nothingEnded, change: { op: 'delete', key: leaseKey(record.id), expect: stamp }, ended: record }
     }
     const held = manner === 'sweep' && record.state === 'orphan'
     const kept: LeaseRecord = held ? record : { ...record, revokedAtMs: nowMs }
     const change = putLease(kept, { expect: stamp, dueAtMs: record.endsAtMs })
-    return { change, diesAtMs: record.endsAtMs, failures: [] }
+    return { change, diesAtMs: record.endsAtMs, failures: [], ended: held ? null : record }
   }
 
   /** What a failed attempt leaves: another one later, or after the last an irrevocable lease. */
@@ -96,6 +101,7 @@ export function createRevocation ({ store, clock, engines, holdMs }: RevocationO
     return {
       change: putLease(next, { expect: stamp, dueAtMs }),
       diesAtMs: null,
+      ended: null,
       failures: [`failed to revoke ${wireIdOf(record)}: ${reason}`]
     }
   }
@@ -111,6 +117,7 @@ export function createRevocation ({ store, clock, engines, holdMs }: RevocationO
     }
     const lost = new Set(await commitByShard(store, steps.map((step) => step.change)))
     const done = steps.filter(({ change }) => !lost.has(change.key))
+    for (const { ended } of done) if (ended !== null) onEnded(ended)
     return { ended: done.reduce<Ended>(joinEnded, nothingEnded), conflicted: [...conflicted, ...lost] }
   }
 

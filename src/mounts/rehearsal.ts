@@ -30,7 +30,7 @@ export interface SeenClient extends Client {
 export interface Rehearsal {
   used (mount: Mount, client: Client, slot: number, nowMs: number): void
   resolved (mount: Mount, client: Client, nowMs: number): void
-  /** Whether this broker saw the client use this slot's name, or an earlier one. */
+  /** Whether this broker saw the client use this slot's name, or a later one. */
   knows (mount: Mount, client: Client, slot: number): boolean
   /** All clients of a mount that any broker remembers, each once. */
   clients (mount: Mount): Promise<SeenClient[]>
@@ -44,6 +44,8 @@ export interface Rehearsal {
 const clientsMax = 500
 const mountsMax = 500
 const keptMs = 7 * 86_400_000
+/** Each may hold some hundred kilobytes, and every start of a broker leaves one behind. */
+const partsAtOnce = 20
 const folder = 'names-seen'
 
 interface Part { readonly atMs: number, readonly clients: readonly SeenClient[] }
@@ -79,6 +81,15 @@ export function createRehearsal (
 
   async function write (page: Page, nowMs: number): Promise<void> {
     page.dirty = false
+    try {
+      await writePart(page, nowMs)
+    } catch (error) {
+      page.dirty = true
+      throw error
+    }
+  }
+
+  async function writePart (page: Page, nowMs: number): Promise<void> {
     const path = `${folder}/${self}`
     const part: Part = { atMs: nowMs, clients: [...page.clients.values()] }
     const own = mounts.storeOf(page.mount)
@@ -106,21 +117,25 @@ export function createRehearsal (
     },
     async clients (mount) {
       const own = mounts.storeOf(mount)
-      const named = await own.list(`${folder}/`, { limit: 500 })
-      const entries = named.length === 0 ? [] : await own.get(named.map(({ name }) => `${folder}/${name}`))
-      const parts = entries.flatMap((entry) => entry === null ? [] : decodeRecord<Part>(entry.value).clients)
       const merged = new Map<string, SeenClient>()
-      for (const seen of [...parts, ...pages.get(mount.accessor)?.clients.values() ?? []]) {
-        const id = idOf(seen)
-        merged.set(id, newer(merged.get(id), seen))
+      const merge = (seen: SeenClient) => merged.set(idOf(seen), newer(merged.get(idOf(seen)), seen))
+      for (let after: string | undefined; ;) {
+        const named = await own.list(`${folder}/`, { limit: partsAtOnce, ...(after !== undefined && { after }) })
+        const entries = named.length === 0 ? [] : await own.get(named.map(({ name }) => `${folder}/${name}`))
+        for (const entry of entries) if (entry !== null) decodeRecord<Part>(entry.value).clients.forEach(merge)
+        after = named.at(-1)?.name
+        if (named.length < partsAtOnce) break
       }
+      pages.get(mount.accessor)?.clients.forEach(merge)
       return [...merged.values()].sort((a, b) => b.lastSeenAtMs - a.lastSeenAtMs)
     },
     async share (nowMs) {
+      const failures: unknown[] = []
       for (const [accessor, page] of pages) {
         if (mounts.byAccessor(accessor) === null) pages.delete(accessor)
-        else if (page.dirty) await write(page, nowMs)
+        else if (page.dirty) await write(page, nowMs).catch((error: unknown) => { failures.push(error) })
       }
+      if (failures.length > 0) throw failures[0]
     },
     async forget (entries) {
       for (const { key, stamp } of entries) {

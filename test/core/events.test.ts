@@ -33,6 +33,21 @@ t.test('a slow subscriber loses the oldest events, sees the gap, and holds up no
   }
 })
 
+t.test('what a subscriber did not choose takes no room from what it did', async (t) => {
+  const stream = createEventStream({ now: () => 0 })
+  const slow = stream.subscribe(['rotation'])
+  stream.publish(event(1))
+  for (let n = 0; n < 5000; n++) stream.publish({ type: 'login-failure', mount: 'auth/approle', address: '10.0.0.1' })
+  stream.publish(event(2))
+  t.equal(slow.dropped(), 0)
+  const got: number[] = []
+  for await (const { id } of slow) {
+    got.push(id)
+    if (got.length === 2) slow.close()
+  }
+  t.strictSame(got, [1, 5002])
+})
+
 t.test('a stream that is closed ends its subscriptions and takes no more', async (t) => {
   const stream = createEventStream({ now: () => 0 })
   const waiting = (async () => { for await (const _ of stream.subscribe()) t.fail('there is none') })()

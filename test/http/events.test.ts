@@ -1,6 +1,6 @@
 import http from 'node:http'
 import t, { type Test } from 'tap'
-import { createRole, rootToken, startBroker, textOf, type TestBroker } from '../helpers/broker.ts'
+import { createRole, rootToken, startAws, startBroker, textOf, type TestBroker } from '../helpers/broker.ts'
 import { until } from '../helpers/redis.ts'
 
 /** Events as they come over a connection of their own. */
@@ -34,7 +34,7 @@ async function listen (t: Test, broker: TestBroker, token: string, query = '') {
 const reader = 'path "sys/events" { capabilities = ["read"] }'
 
 t.test('sys/events', async (t) => {
-  const broker = await startBroker(t)
+  const broker = await startBroker(t, { emulator: await startAws(t) })
   const role = await createRole(broker, 'job', { token_policies: 'wide' })
   await broker.must('PUT', 'sys/policies/acl/wide', { body: { policy: 'path "*" { capabilities = ["read"] }' } })
   const { secretId, accessor: secretIdAccessor } = await role.secretId()
@@ -79,6 +79,37 @@ t.test('sys/events', async (t) => {
     await role.login('wrong')
     await until('the failure was told of', () => only.events.length > 0)
     t.match(only.events, [{ type: 'login-failure', mount: 'auth/approle', address: '127.0.0.1' }])
+  })
+
+  t.test('tells of each lease when its answer is given, and once when it has ended, by the mount\'s own path', async (t) => {
+    await broker.must('POST', 'sys/latchkey/rotation/aws', { body: { stable_path: 'never' } })
+    const called = async () => textOf(await broker.must('GET', 'sys/latchkey/resolve/aws'), 'name')
+    const { events } = await listen(t, broker, rootToken, '?types=lease')
+    const vend = async (asked = {}) => broker.must('GET', `${await called()}/creds/ec2-only`, asked)
+    const told = (change: string, leaseId: string | undefined) => events.filter((event) => event['change'] === change && event['leaseId'] === leaseId).length
+    const { body: { lease_id: first } } = await vend()
+    await until('the first was told of', () => told('issued', first) === 1)
+    t.match(events, [{ type: 'lease', change: 'issued', mount: 'aws', leaseId: /^aws\/creds\/ec2-only\/\w{24}$/ }])
+    const wrapped = (await vend({ headers: { 'x-vault-wrap-ttl': '60s' } })).body.wrap_info
+    await until('the wrapped one was told of', () => events.length === 2)
+    const { body: { lease_id: second } } = await broker.must('POST', 'sys/wrapping/unwrap', { token: wrapped?.token ?? '' })
+    t.equal(told('issued', second), 1)
+
+    await broker.must('PUT', 'sys/leases/revoke', { body: { lease_id: first ?? '' } })
+    await broker.must('PUT', 'sys/leases/revoke', { body: { lease_id: first ?? '' } })
+    const owner = await broker.tokenFor('path "aws/creds/*" { capabilities = ["read"] }')
+    const { body: { lease_id: third } } = await vend({ token: owner.client_token })
+    await broker.must('POST', 'auth/token/revoke-accessor', { body: { accessor: owner.accessor } })
+    await until('its lease ends with a token', () => told('revoked', third) === 1)
+    t.match(events.at(-1), { type: 'lease', change: 'revoked', mount: 'aws' })
+    t.equal((await broker.ask('HEAD', `${await called()}/creds/ec2-only`)).status, 405)
+    t.equal((await broker.ask('GET', `${await called()}/creds/nothing`)).status, 400)
+    await broker.must('PUT', 'sys/leases/revoke', { body: { lease_id: second ?? '' } })
+    await until('the last was told of', () => told('revoked', second) === 1)
+    t.strictSame([first, second, third].map((id) => [told('issued', id), told('revoked', id)]), [[1, 1], [1, 1], [1, 1]])
+    t.equal(events.length, 6, 'and of nothing else')
+    t.notOk(JSON.stringify(events).includes((await called()).slice(-26)), 'SEC-222')
+    await broker.must('DELETE', 'sys/latchkey/rotation/aws')
   })
 
   t.test('SEC-375 ends within a second of its token, or of its right', async (t) => {

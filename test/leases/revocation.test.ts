@@ -46,6 +46,30 @@ for (const [kind, openStore] of Object.entries(stores)) {
       t.equal(rig.engine.revoked.length, 1)
     })
 
+    t.test('of each lease it is told once that it ended, when it did: not of one that is held, or that will be tried again', async (t) => {
+      const told: string[] = []
+      const engine = fakeEngine()
+      const rig = createRig({ store: openStore(t), engine, leases: { onEnded: (lease) => { told.push(lease.id) } } })
+      const token = await rig.token()
+      const [revoked, failing, natural] = [await rig.vend(token), await rig.vend(token), await rig.vend(token, { ttlSeconds: 7200 })].map(idOf)
+      const open = await rig.open(token)
+      await open.orphan('STS did not answer')
+      await rig.sweep()
+      t.strictSame(told, [], 'an orphan is held')
+      await rig.leases.revoke(`aws/sts/deploy/${revoked}`)
+      await rig.leases.revoke(`aws/sts/deploy/${revoked}`)
+      engine.fail(new Error('the engine failed'))
+      await rig.leases.revoke(`aws/sts/deploy/${failing}`)
+      t.strictSame(told, [revoked])
+      engine.fail(null)
+      rig.clock.advance(3700)
+      await rig.sweep()
+      t.strictSame(told.toSorted(), [revoked, failing, open.lease.id].toSorted())
+      rig.clock.advance(3600)
+      await rig.sweep()
+      t.strictSame(told.slice(3), [natural])
+    })
+
     t.test('revoking twice is no error and says the same', async (t) => {
       const rig = createRig({ store: openStore(t) })
       const id = await rig.vend(await rig.token())

@@ -57,6 +57,49 @@ t.test('what is remembered is bounded, written only when it changed, and forgott
   t.strictSame(await other.clients(mount), [])
 })
 
+t.test('a part that cannot be written keeps no other from its turn, and is written when it can be', async (t) => {
+  const store = createMemoryStore()
+  let refused = ''
+  const broker = await createTestBroker(store, 0, (inner) => ({
+    ...inner,
+    async commit (changes, options) {
+      if (changes.some(({ key }) => refused !== '' && key.includes(refused))) throw new Error('the store is full')
+      return inner.commit(changes, options)
+    }
+  }))
+  const [one, two] = [await broker.enable('one'), await broker.enable('two', { prefix: 't-' })]
+  const rehearsal = createRehearsal({ mounts: broker.mounts, store })
+  rehearsal.used(one, client('a'), 1, 1)
+  rehearsal.used(two, client('a'), 1, 1)
+  refused = one.accessor
+  await t.rejects(rehearsal.share(2), { message: 'the store is full' })
+  const other = createRehearsal({ mounts: broker.mounts, store })
+  t.strictSame([(await other.clients(one)).length, (await other.clients(two)).length], [0, 1])
+  refused = ''
+  await rehearsal.share(3)
+  t.equal((await other.clients(one)).length, 1)
+})
+
+t.test('the parts of brokers that started anew again and again are read a few at a time', async (t) => {
+  const store = createMemoryStore()
+  let most = 0
+  const broker = await createTestBroker(store, 0, (inner) => ({
+    ...inner,
+    async get (keys) {
+      if (keys.some((key) => key.includes('names-seen'))) most = Math.max(most, keys.length)
+      return inner.get(keys)
+    }
+  }))
+  const mount = await broker.enable()
+  for (let n = 0; n < 120; n++) {
+    const rehearsal = createRehearsal({ mounts: broker.mounts, store })
+    rehearsal.used(mount, client(`a${n}`), 1, n)
+    await rehearsal.share(n)
+  }
+  t.equal((await createRehearsal({ mounts: broker.mounts, store }).clients(mount)).length, 120)
+  t.ok(most <= 20, String(most))
+})
+
 t.test('requests that wait are bounded, in all and for each caller, and all go when the broker stops', async (t) => {
   const waiting = createWaiting({ all: 3, ofCaller: 2 })
   let over = false
