@@ -1,4 +1,5 @@
 import type { Invocation, Option, Usage } from './args.ts'
+import { wantedOptions } from './credentials.ts'
 import type { Parts } from './parts.ts'
 import { connectionOptions, identityOptions, pathOptions, tokenOptions } from './settings.ts'
 
@@ -16,6 +17,8 @@ const format = (...words: string[]): Option => ({ value: 'form', oneOf: words, m
 const none = { operands: '', operandsMin: 0, operandsMax: 0, child: 'none' } as const
 const path = { operands: '<path>', operandsMin: 1, operandsMax: 1, child: 'none' } as const
 const wrap: Option = { value: 'ttl', meaning: 'have the answer wrapped for so long: 120s' }
+const region: Option = { value: 'region', meaning: 'also set AWS_REGION and AWS_DEFAULT_REGION' }
+const allowName: Option = { value: 'NAME', isList: true, meaning: 'let a secret set this variable, though it changes how programs work' }
 const field: Option = { value: 'name', meaning: 'only this field of the answer, as it is' }
 
 /** Every command, in the order of the help. A command is loaded when it is called. */
@@ -68,10 +71,56 @@ export const commands: readonly Command[] = [
   {
     name: 'read',
     ...path,
-    options: { ...pathOptions, parameter: { value: 'name=value', isList: true, meaning: 'a parameter of the request, such as version=2' }, field, wrap, format: format('text', 'json'), help },
+    options: { ...pathOptions, parameter: { value: 'name=value', isList: true, meaning: 'a parameter of the request, such as version=2' }, field, wrap, format: format('text', 'json', 'env', 'github'), 'allow-name': allowName, help },
     summary: 'read a secret, or whatever answers to a read',
-    notes: ['Paths are those of the API: secret/data/app in a versioned mount. Of a versioned secret its own fields are shown.'],
+    notes: [
+      'Paths are those of the API: secret/data/app in a versioned mount. Of a versioned secret its own fields are shown.',
+      'env: lines for a shell, a variable for each field. github: each field is masked and given to the later steps of a job of GitHub Actions.'
+    ],
     run: async (invocation, parts) => (await import('./values.ts')).runRead(invocation, parts)
+  },
+  {
+    name: 'aws',
+    ...path,
+    operands: '<role>',
+    options: { ...pathOptions, ...identityOptions, ...wantedOptions, region, format: format('json', 'env', 'github', 'terragrunt', 'atlantis'), help },
+    summary: 'fetch AWS credentials of a role',
+    notes: [
+      'env: lines for a shell. github: masked, and given to the later steps of a job of GitHub Actions. terragrunt: for --auth-provider-cmd. atlantis: for a multienv step. The last two are called again and again, so what was fetched is kept as by credential-process.'
+    ],
+    run: async (invocation, parts) => (await import('./aws.ts')).runAws(invocation, parts)
+  },
+  {
+    name: 'credential-process',
+    ...path,
+    operands: '<role>',
+    options: { ...pathOptions, ...identityOptions, ...wantedOptions, help },
+    summary: 'answer AWS\'s clients, for credential_process in ~/.aws/config',
+    notes: [
+      'Credentials are kept in a folder beside the token, mode 0600, and given again while more than 15 minutes or a third of their life remain. One process at a time fetches new ones. logout forgets them.'
+    ],
+    run: async (invocation, parts) => (await import('./aws.ts')).runCredentialProcess(invocation, parts)
+  },
+  {
+    name: 'exec',
+    ...none,
+    child: 'required',
+    options: {
+      ...pathOptions,
+      ...identityOptions,
+      role: { value: 'role', meaning: 'AWS credentials of this role' },
+      ...wantedOptions,
+      region,
+      secret: { value: 'path', isList: true, meaning: 'the fields of this secret, a variable each' },
+      'allow-name': allowName,
+      help
+    },
+    summary: 'run a command that has credentials in its environment, and end them with it',
+    notes: [
+      'Without a token it logs in for itself, and logs out at the end. Signals are passed on, and its exit code is that of the command: 126 and 127 where that cannot be run, 128 and the number of the signal that ended it.',
+      'Credentials are not renewed: for commands that take longer than they live there is latchkey sidecar -- command.'
+    ],
+    run: async (invocation, parts) => (await import('./exec.ts')).runExec(invocation, parts)
   },
   {
     name: 'list',

@@ -1,7 +1,7 @@
 /** How a command ends that did not do what it was asked, by what the caller can do about it. */
 export type FailureKind = 'failed' | 'usage' | 'refused' | 'absent' | 'unavailable'
 
-/** The exit codes. */
+/** The exit codes; commands that run another one end with its. */
 export const exitCodes: Readonly<Record<FailureKind, number>> = {
   /** Anything else, such as an answer that makes no sense, or a full disk. */
   failed: 1,

@@ -32,7 +32,7 @@ export function hasIdentity (invocation: Invocation, parts: Parts): boolean {
  */
 export async function readIdentity (invocation: Invocation, parts: Parts): Promise<Identity> {
   const mount = await readMount(invocation, parts)
-  const roleId = await readOne(invocation, parts, { name: 'role_id', option: 'role-id-file', variable: 'LATCHKEY_ROLE_ID', shown: 'shown' })
+  const roleId = await readRoleId(invocation, parts)
   if (roleId === null) {
     throw new Failure('usage', 'nothing says who logs in: set LATCHKEY_ROLE_ID_FILE and LATCHKEY_SECRET_ID_FILE, see latchkey login --help')
   }
@@ -41,6 +41,11 @@ export async function readIdentity (invocation: Invocation, parts: Parts): Promi
   if (secretId !== null) parts.screen.hide(secretId)
   if (wrappedBy !== null && secretId === null) throw new Failure('usage', 'there is no wrapped secret_id: set LATCHKEY_SECRET_ID_FILE')
   return { roleId, secretId, wrappedBy: wrappedBy === null ? null : parsePath(wrappedBy).join('/'), mount }
+}
+
+/** The role_id alone; null where nothing gives it. */
+export function readRoleId (invocation: Invocation, parts: Parts): Promise<string | null> {
+  return readOne(invocation, parts, { name: 'role_id', option: 'role-id-file', variable: 'LATCHKEY_ROLE_ID', shown: 'shown' })
 }
 
 async function readMount (invocation: Invocation, parts: Parts): Promise<string[]> {

@@ -1,12 +1,14 @@
 import { rm } from 'node:fs/promises'
 import { formatDurationShort } from '../core/duration.ts'
 import type { Invocation } from './args.ts'
+import { forgetCredentials } from './cache.ts'
 import { hasStatus } from './failure.ts'
 import { readIdentity } from './identity.ts'
+import { keepToken } from './kept-token.ts'
 import { withLock } from './lock.ts'
 import type { Parts } from './parts.ts'
-import { draftPrivateFile, findPrivateFile } from './private-file.ts'
-import { login, openBroker, revokeToken, type LoggedIn } from './session.ts'
+import { findPrivateFile } from './private-file.ts'
+import { login, openBroker, revokeToken } from './session.ts'
 import { readToken, tokenFileOf } from './tokens.ts'
 
 /** `latchkey login`: puts a token into its file, or prints it. */
@@ -35,27 +37,6 @@ export async function runLogin (invocation: Invocation, parts: Parts): Promise<v
   })
 }
 
-/** Logs in and keeps the token. The file is begun before the login: a token that has no place is never made, or is ended. */
-export async function keepToken (
-  file: string, logIn: () => Promise<LoggedIn>, revoke: (token: string) => Promise<void>
-): Promise<LoggedIn> {
-  const draft = await draftPrivateFile(file)
-  let made: LoggedIn
-  try {
-    made = await logIn()
-  } catch (error) {
-    await draft.discard()
-    throw error
-  }
-  try {
-    await draft.commit(made.token)
-  } catch (error) {
-    await revoke(made.token)
-    throw error
-  }
-  return made
-}
-
 /** `latchkey logout`: ends the token and what was made with it, then removes its file. */
 export async function runLogout (invocation: Invocation, parts: Parts): Promise<void> {
   const { client } = await openBroker(invocation, parts)
@@ -64,6 +45,7 @@ export async function runLogout (invocation: Invocation, parts: Parts): Promise<
     if (!hasStatus(error, 403)) throw error
     parts.screen.say('the token had ended already')
   })
+  await forgetCredentials(invocation, parts)
   if (file === null) return
   await withLock(file, parts, async () => {
     if ((await findPrivateFile(file))?.text.trim() === token) await rm(file)

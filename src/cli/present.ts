@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { showHidden } from './screen.ts'
 
 /** JSON for people and programs, in which no hidden character stands as itself. */
@@ -19,4 +19,10 @@ export function plainText (value: Json): string {
   if (typeof value === 'string') return value
   if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value.join(', ')
   return JSON.stringify(value)
+}
+
+/** Of a versioned secret its own fields, beside which its version stands in the answer. */
+export function secretOf (part: JsonObject | null): JsonObject {
+  const { data, metadata } = part ?? {}
+  return isJsonObject(data) && isJsonObject(metadata) && Object.keys(part ?? {}).length === 2 ? data : part ?? {}
 }

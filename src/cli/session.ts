@@ -74,6 +74,7 @@ export function readLogin (auth: unknown, parts: Pick<Parts, 'screen'>): LoggedI
 }
 
 /** Ends a token and all that was made with it. */
-export async function revokeToken (client: Client, token: string): Promise<void> {
-  await client.ask({ method: 'POST', what: 'auth/token/revoke-self', path: ['auth', 'token', 'revoke-self'], token, repeat: 'safe' })
+export async function revokeToken (client: Client, token: string, signal?: AbortSignal): Promise<void> {
+  const what = 'auth/token/revoke-self'
+  await client.ask({ method: 'POST', what, path: what.split('/'), token, repeat: 'safe', ...(signal !== undefined && { signal }) })
 }

@@ -1,14 +1,16 @@
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Invocation } from './args.ts'
 import type { Answer, Call } from './client.ts'
+import { checkVariables, shellText, variablesOf } from './environment.ts'
 import { Failure } from './failure.ts'
+import { giveToJob } from './github.ts'
+import { withToken } from './kept-token.ts'
 import type { Parts } from './parts.ts'
 import { parsePath } from './paths.ts'
-import { jsonText, plainText, tableText } from './present.ts'
+import { jsonText, plainText, secretOf, tableText } from './present.ts'
 import { readGivenFile } from './private-file.ts'
 import { showHidden } from './screen.ts'
 import { openBroker } from './session.ts'
-import { readToken } from './tokens.ts'
 
 /** As much as the broker takes. */
 const inputBytesMax = 32 * 1024 * 1024
@@ -19,8 +21,8 @@ type Asked = Pick<Call, 'method' | 'repeat'> & Partial<Pick<Call, 'body' | 'quer
 async function ask (invocation: Invocation, parts: Parts, asked: Asked, { isList = false } = {}): Promise<Answer> {
   const path = parsePath(invocation.operands[0] ?? '', { mayEndInSlash: isList })
   const { client, names } = await openBroker(invocation, parts)
-  const { token } = await readToken(invocation, parts)
-  return names.below(path, token, (present) => client.ask({ ...asked, what: path.join('/'), path: present, token }))
+  return withToken(invocation, parts, client, (token) =>
+    names.below(path, token, (present) => client.ask({ ...asked, what: path.join('/'), path: present, token })))
 }
 
 /** `latchkey read`: a secret, or whatever answers to a read. */
@@ -95,7 +97,8 @@ function partOf (body: JsonObject | null): JsonObject | null {
   return null
 }
 
-async function show (invocation: Invocation, { screen }: Parts, body: JsonObject | null): Promise<void> {
+async function show (invocation: Invocation, parts: Parts, body: JsonObject | null): Promise<void> {
+  const { screen } = parts
   const field = invocation.text('field')
   if (body === null) {
     if (field !== null) throw new Failure('absent', 'the answer is empty')
@@ -106,16 +109,15 @@ async function show (invocation: Invocation, { screen }: Parts, body: JsonObject
     const text = plainText(findField(body, part, field))
     return screen.out(screen.isTerminal ? `${showHidden(text, { keepLines: true })}\n` : text)
   }
-  if (invocation.text('format') === 'json') return screen.out(jsonText(body))
+  const form = invocation.text('format')
+  if (form === 'json') return screen.out(jsonText(body))
+  if (form === 'env' || form === 'github') {
+    const variables = checkVariables(variablesOf(secretOf(part)), invocation.list('allow-name'))
+    return form === 'env' ? screen.out(shellText(variables)) : giveToJob(variables, new Set(variables.map(([name]) => name)), parts)
+  }
   const leaseId = body['lease_id']
   const lease = typeof leaseId === 'string' && leaseId !== '' ? { lease_id: leaseId, lease_duration: body['lease_duration'] ?? null } : {}
   return screen.out(tableText({ ...lease, ...secretOf(part) }))
-}
-
-/** Of a versioned secret its own fields, beside which its version stands in the answer. */
-function secretOf (part: JsonObject | null): JsonObject {
-  const { data, metadata } = part ?? {}
-  return isJsonObject(data) && isJsonObject(metadata) && Object.keys(part ?? {}).length === 2 ? data : part ?? {}
 }
 
 function findField (body: JsonObject, part: JsonObject | null, name: string): Json {

@@ -1,3 +1,4 @@
+import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -6,6 +7,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { createFolder, nodeFlags, startAws, startBroker, textOf, type BrokerOptions, type TestBroker } from '../helpers/broker.ts'
+import type { Emulator } from '../../src/emulator/server.ts'
 import type { Teardown } from '../helpers/redis.ts'
 import { createScreen } from '../../src/cli/screen.ts'
 import type { Parts } from '../../src/cli/parts.ts'
@@ -69,6 +71,7 @@ export function latchkey (t: Teardown, words: readonly string[], surroundings: S
 /** A broker with the example's roles and an AWS, and a home for the command line. */
 export interface Bench {
   readonly broker: TestBroker
+  readonly emulator: Emulator
   readonly home: string
   /** Where the broker is, and a home. */
   readonly env: Readonly<Record<string, string>>
@@ -102,6 +105,7 @@ export async function startBench (t: Teardown, options: BrokerOptions = {}): Pro
   const surround = ({ env: more = {}, ...others }: Surroundings = {}) => ({ ...others, env: { ...env, ...more } })
   return {
     broker,
+    emulator,
     home,
     env,
     roleId,
@@ -114,6 +118,16 @@ export async function startBench (t: Teardown, options: BrokerOptions = {}): Pro
     start: (words, surroundings) => start(t, words, surround(surroundings)),
     asked: (operation, place) => broker.audit().filter(({ type, request }) => type === 'request' && request.operation === operation &&
       (place.endsWith('*') ? request.path.startsWith(place.slice(0, -1)) : request.path === place)).length
+  }
+}
+
+/** Whose credentials these are, as AWS sees it. @throws where AWS takes them for none. */
+export async function identify ({ endpoint }: Emulator, keys: { accessKeyId: string, secretAccessKey: string, sessionToken: string }): Promise<string> {
+  const client = new STSClient({ endpoint, region: 'us-east-1', credentials: keys, maxAttempts: 1 })
+  try {
+    return (await client.send(new GetCallerIdentityCommand({}))).Arn ?? ''
+  } finally {
+    client.destroy()
   }
 }
 
