@@ -40,7 +40,7 @@ export function createAclCache ({ clock, rulesOf }: { clock: Clock, rulesOf: Rul
       const policy = rulesOf(name)
       const ends = policy?.expiresAtMs ?? Infinity
       if (policy === null || ends <= nowMs) continue
-      policies.push({ name, rules: policy.rules })
+      policies.push({ name, rules: policy.rules, expires: ends !== Infinity })
       held += policy.rules.length
       for (const endMs of [ends, ...policy.rules.map((rule) => rule.expiresAtMs ?? Infinity)]) {
         if (endMs > nowMs && endMs < at.validUntilMs) at.validUntilMs = endMs

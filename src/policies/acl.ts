@@ -1,9 +1,10 @@
 import { isListing, type Capability } from '../core/backend.ts'
 import type { Json, JsonObject } from '../core/json.ts'
+import { coversPattern, suffices } from './covering.ts'
 import { createMatcher, type Matcher } from './match.ts'
 import { compareText, mergeRules, type MergedRule } from './merge.ts'
 import { parametersAllowed } from './parameters.ts'
-import { capabilityBits, type AclVerdict, type NamedRules, type ParameterValues } from './rule.ts'
+import { capabilityBits, compilePattern, type AclVerdict, type NamedRules, type ParameterValues } from './rule.ts'
 
 /** What an operation asks of an ACL. */
 export interface AclQuery {
@@ -24,6 +25,13 @@ export interface Acl {
   capabilities (path: string): readonly string[]
   /** Whether any capability is granted on a prefix, which ends in `/`, or on something below it. */
   allowsAtOrBelow (prefix: string): boolean
+  /**
+   * Whether all that a policy's rule for this path could grant is granted here already, under no
+   * condition and without an end. Where it is not certain the answer is no.
+   *
+   * @throws RangeError as `compilePattern`
+   */
+  covers (path: string, capabilities: readonly Capability[]): boolean
   /** The answer of `sys/internal/ui/resultant-acl` (contract 4.10). */
   resultant (): JsonObject
 }
@@ -37,6 +45,7 @@ export const rootAcl: Acl = {
   check: () => rootVerdict,
   capabilities: () => ['root'],
   allowsAtOrBelow: () => true,
+  covers: () => true,
   resultant: () => ({ root: true })
 }
 
@@ -80,6 +89,15 @@ export function createAcl (policies: readonly NamedRules[], nowMs: number): Acl 
     },
     allowsAtOrBelow (prefix) {
       return grants(ruleFor(prefix, true)) || merged.some((rule) => grants(rule) && reachesBelow(rule, prefix, matcher))
+    },
+    covers (path, capabilities) {
+      const pattern = compilePattern(path)
+      const bits = capabilities.reduce((all, word) => all | capabilityBits[word], 0)
+      if (pattern.kind !== 'exact') return coversPattern(merged, pattern, bits, fold)
+      const { list } = capabilityBits
+      const listed = pattern.text.endsWith('/') ? pattern.text : `${pattern.text}/`
+      return ((bits & ~list) === 0 || suffices(ruleFor(pattern.text, false), bits & ~list)) &&
+        ((bits & list) === 0 || suffices(ruleFor(listed, true), list))
     },
     resultant: () => resultant(merged)
   }

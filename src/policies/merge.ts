@@ -13,6 +13,8 @@ export interface MergedRule {
   readonly requiredParameters: readonly string[]
   /** Whether it says more than its capabilities. */
   readonly restricted: boolean
+  /** Whether no part of it ends by itself at some time. */
+  readonly lasting: boolean
   /** What each policy adds, sorted by name. */
   readonly sources: readonly { readonly name: string, readonly capabilities: number }[]
   /** The answers for operations that it allows, kept from their first use. */
@@ -32,12 +34,12 @@ export function mergeRules (
   policies: readonly NamedRules[], nowMs: number, alter: (pattern: Pattern) => Pattern
 ): readonly MergedRule[] {
   const merged = new Map<string, MergedRule>()
-  for (const { name, rules } of policies.toSorted((a, b) => compareText(a.name, b.name))) {
+  for (const { name, rules, expires = false } of policies.toSorted((a, b) => compareText(a.name, b.name))) {
     for (const rule of rules) {
       if (rule.templated || (rule.expiresAtMs !== null && rule.expiresAtMs <= nowMs)) continue
       const pattern = alter(rule.pattern)
       const id = pattern.open ? `${pattern.text}*` : pattern.text
-      const added = fromRule(name, pattern, rule)
+      const added = fromRule(name, pattern, rule, !expires && rule.expiresAtMs === null)
       const existing = merged.get(id)
       merged.set(id, existing === undefined ? added : join(existing, added))
     }
@@ -45,7 +47,7 @@ export function mergeRules (
   return [...merged.values()]
 }
 
-function fromRule (name: string, pattern: Pattern, rule: Rule): MergedRule {
+function fromRule (name: string, pattern: Pattern, rule: Rule, lasting: boolean): MergedRule {
   return {
     pattern,
     capabilities: rule.capabilities,
@@ -56,6 +58,7 @@ function fromRule (name: string, pattern: Pattern, rule: Rule): MergedRule {
     deniedParameters: rule.deniedParameters,
     requiredParameters: rule.requiredParameters,
     restricted: isRestricted(rule),
+    lasting,
     sources: [{ name, capabilities: rule.capabilities }],
     verdicts: {}
   }
@@ -72,7 +75,8 @@ function join (existing: MergedRule, added: MergedRule): MergedRule {
     maxWrappingTtlSeconds: smaller(existing.maxWrappingTtlSeconds, added.maxWrappingTtlSeconds),
     allowedParameters: joinValues(existing.allowedParameters, added.allowedParameters),
     deniedParameters: joinValues(existing.deniedParameters, added.deniedParameters),
-    requiredParameters: [...new Set([...existing.requiredParameters, ...added.requiredParameters])]
+    requiredParameters: [...new Set([...existing.requiredParameters, ...added.requiredParameters])],
+    lasting: existing.lasting && added.lasting
   }
   return { ...joined, restricted: isRestricted(joined), sources: joinSources(existing, added), verdicts: {} }
 }

@@ -42,6 +42,8 @@ export interface Rule {
 export interface NamedRules {
   readonly name: string
   readonly rules: readonly Rule[]
+  /** Whether the whole policy ends at some time. */
+  readonly expires?: boolean
 }
 
 /** What an ACL answers. `grantedBy`: the policies that grant the operation, sorted, for the audit entry. */
