@@ -116,6 +116,7 @@ export function createSettlement (options: SettlementOptions) {
         orphan: true,
         role: null,
         renewal: login.renewal,
+        ...(login.group !== undefined && { group: login.group }),
         ...(login.shard !== undefined && { shard: login.shard }),
         ...(login.changes !== undefined && { changes: () => login.changes ?? [] })
       }, nowMs)

@@ -82,6 +82,8 @@ export interface Login {
   readonly tokenType: string
   /** What `AuthMethod.renew` will be given back. */
   readonly renewal: Json
+  /** With which other tokens it can be ended at once; absent: with none. */
+  readonly group?: string
   /**
    * Conditions and uses that must hold in the commit that makes the token, all in `shard`. The token is
    * made there too, and is looked for there when what came of a secret shall end.

@@ -20,6 +20,8 @@ export interface Mount {
   readonly target?: string
   /** null: callers use `path` itself. Else they use the name derived for the present slot. */
   readonly rotation: Rotation | null
+  /** The id of the scope that it was made for and goes with; absent: it stands for itself. */
+  readonly scope?: string
 }
 
 /** Settings that `tune` changes. TTLs in seconds; 0 inherits the system's. */

@@ -57,8 +57,11 @@ export interface MountTable {
   all (table?: Mount['table']): Mount[]
   ttlBounds (mount: Mount): TtlBounds
   storeOf (mount: Pick<Mount, 'accessor'>): MountStore
-  /** @throws BrokerError `invalid_request` when the path is taken, inside or above another mount. */
-  enable (mount: NewMount): Promise<Mount>
+  /**
+   * Makes a mount, with further changes of the shard `sys` in the same step.
+   * @throws BrokerError `invalid_request` when the path is taken, inside or above another mount.
+   */
+  enable (mount: NewMount, beside?: readonly Change[]): Promise<Mount>
   /**
    * Stores a changed mount, with further changes of the shard `sys` in the same step; nothing where
    * the change answers the mount as it is.
@@ -203,13 +206,13 @@ export function createMountTable ({ store, revision, systemTtls, clock, mac }: M
       ttlSecondsMax: config.ttlSecondsMax || systemTtls.ttlSecondsMax
     }),
     storeOf: ({ accessor }) => storeOf(accessor),
-    async enable (request) {
+    async enable (request, beside = []) {
       const uuid = drawUuid()
       const accessor = `${request.table === 'auth' ? 'auth_' : ''}${request.type}_${uuid.slice(0, 8)}`
       const mount: Mount = { ...request, accessor, uuid, state: 'live', rotation: null }
       await change(() => {
         refuseTaken(mount)
-        return [{ op: 'check', key: goneKey(accessor), expect: 'absent' }, putMount(mount, 'absent')]
+        return [{ op: 'check', key: goneKey(accessor), expect: 'absent' }, putMount(mount, 'absent'), ...beside]
       })
       return mount
     },

@@ -54,6 +54,8 @@ export interface Rotator {
   tick (): Promise<void>
   /** @throws BrokerError `invalid_request` when the slot is another one than expected, or too many names are in grace. */
   rotate (mount: Mount, by: ByHand): Promise<Rotated>
+  /** What `configure` throws for these settings of a mount, before there is one. */
+  check (settings: RotationSettings): void
   /**
    * Begins, or changes how names rotate, from what the mount has when it is written.
    * @throws BrokerError `invalid_request` for settings that cannot be kept.
@@ -156,6 +158,7 @@ export function createRotator (options: RotatorOptions): Rotator {
   }
 
   return {
+    check,
     async tick () {
       for (const { accessor } of mounts.all()) {
         // Others may have been at work while this one waited for the store.

@@ -4,7 +4,9 @@ import { foldPolicyName, isInternalPolicy } from '../core/policy-name.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import type { Revision } from '../core/revision.ts'
-import { key, StoreConflict, SYS, type Entry, type Expect, type Put, type Stamp, type Store } from '../core/store.ts'
+import {
+  key, StoreConflict, SYS, type Change, type Entry, type Expect, type Put, type Stamp, type Store
+} from '../core/store.ts'
 import { createAclCache } from './acl-cache.ts'
 import type { Acl } from './acl.ts'
 import { defaultPolicyText, responseWrappingText } from './default-policy.ts'
@@ -45,10 +47,11 @@ export interface PolicyStore {
   /** Sorted names without `root`. */
   list (): readonly string[]
   /**
-   * Writes a policy that was parsed first; it is in force here when this returns (SEC-032).
+   * Writes a policy that was parsed first, with further changes of the shard `sys` in the same step; it is
+   * in force here when this returns (SEC-032).
    * @throws BrokerError `invalid_request` with the contract's sentence (4.1, 4.5, 4.8)
    */
-  put (name: string, write: PolicyWrite): Promise<void>
+  put (name: string, write: PolicyWrite, beside?: readonly Change[]): Promise<void>
   /** Deletes a policy; one that is not there is no error. @throws BrokerError for the broker's own and `default` */
   delete (name: string): Promise<void>
 }
@@ -77,7 +80,9 @@ export function createPolicyStore ({ store, revision, clock }: {
     acls.clear()
   }
 
-  async function write (name: string, { text, cas, casRequired, expiresAtMs = null }: PolicyWrite): Promise<void> {
+  async function write (
+    name: string, { text, cas, casRequired, expiresAtMs = null }: PolicyWrite, beside: readonly Change[]
+  ): Promise<void> {
     parsePolicy(text)
     await retryConflicts(async () => {
       const former = held.get(name)
@@ -86,7 +91,7 @@ export function createPolicyStore ({ store, revision, clock }: {
         text, expiresAtMs, version: (former?.version ?? 0) + 1, casRequired: casRequired ?? former?.casRequired ?? false
       }
       try {
-        await revision.commit([putOf(name, record, former?.stamp ?? 'absent')])
+        await revision.commit([putOf(name, record, former?.stamp ?? 'absent'), ...beside])
       } catch (error) {
         if (error instanceof StoreConflict) await revision.poll()
         throw error
@@ -120,12 +125,12 @@ export function createPolicyStore ({ store, revision, clock }: {
       const nowMs = clock.now()
       return [...held.values()].filter((policy) => !hasExpired(policy, nowMs)).map(({ name }) => name).sort()
     },
-    async put (raw, policy) {
+    async put (raw, policy, beside = []) {
       const name = foldPolicyName(raw)
       if (name === null) throw invalidRequest('invalid policy name')
       if (name === 'root' || isInternalPolicy(name)) throw invalidRequest(`cannot update ${JSON.stringify(name)} policy`)
       if (policy.text === '') throw invalidRequest('\'policy\' parameter not supplied or empty')
-      await write(name, policy)
+      await write(name, policy, beside)
     },
     async delete (raw) {
       const name = foldPolicyName(raw)

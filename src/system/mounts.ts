@@ -3,7 +3,7 @@ import { invalidRequest } from '../core/errors.ts'
 import { text, type Input } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Mount } from '../core/model.ts'
-import { plainConfig, type MountTable } from '../mounts/mount-table.ts'
+import { plainConfig, type MountTable, type NewMount } from '../mounts/mount-table.ts'
 import { enableFields, mergeOptions, readConfig, tuneFields, type ConfigChange } from './mount-fields.ts'
 import { mountInfo, tuneInfo } from './mount-info.ts'
 import { checkMountPath, isReserved } from './mount-path.ts'
@@ -80,6 +80,7 @@ function tableOperations (table: Mount['table'], options: MountOperationsOptions
       async run ({ nowMs }, { path = '' }) {
         refuseUnmount(table, path)
         const mount = mounts.find(table, path)
+        if (mount?.scope !== undefined) throw invalidRequest(`${path}/ belongs to a scope and goes with it`)
         if (mount !== null) await options.unmount(mount, nowMs)
         return { kind: 'none' }
       }
@@ -153,9 +154,19 @@ function listInfo (all: readonly Mount[], version: string): JsonObject {
   return Object.fromEntries(all.map((mount) => [`${mount.path}/`, mountInfo(mount, version)]))
 }
 
-async function enable (
-  table: Mount['table'], options: MountOperationsOptions, input: Input<typeof enableFields & { path: ReturnType<typeof text> }>
-): Promise<Outcome> {
+async function enable (table: Mount['table'], options: MountOperationsOptions, input: MountInput): Promise<Outcome> {
+  const { mount, warnings } = planMount(table, options, input)
+  await options.mounts.enable(mount)
+  return { kind: 'none', warnings }
+}
+
+/** A new mount as a caller asks for it. */
+export type MountInput = Partial<Input<typeof enableFields & { path: ReturnType<typeof text> }>>
+
+/** What is to be mounted, judged but for what else is mounted. @throws BrokerError `invalid_request` */
+export function planMount (
+  table: Mount['table'], options: Pick<MountOperationsOptions, 'backendOf' | 'systemTtls'>, input: MountInput
+): { readonly mount: NewMount, readonly warnings: readonly string[] } {
   const path = (input.path ?? '').toLowerCase()
   const { type } = input
   if (type === undefined || type === '') throw invalidRequest('backend type must be specified as a string')
@@ -181,8 +192,7 @@ async function enable (
     local: input.local ?? false,
     sealWrap: input.seal_wrap ?? false
   }
-  await options.mounts.enable(mount)
-  return { kind: 'none', warnings }
+  return { mount, warnings }
 }
 
 function checkOptions (

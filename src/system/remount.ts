@@ -76,6 +76,7 @@ export function createRemount ({ store, mounts, endMount, aclFor, waitMs }: Remo
     checkPlaces(from, to)
     const mount = mounts.find(from.table, from.path)
     if (mount === null || mount.state !== 'live') throw invalidRequest(`no matching mount at "${shown(from)}"`)
+    if (mount.scope !== undefined) throw invalidRequest(`"${shown(from)}" belongs to a scope and stays where it is`)
     const taken = mounts.findTaken(to)
     if (taken !== null) throw invalidRequest(`path already in use at "${shown({ ...to, path: taken })}"`)
     const move: Move = { id: drawUuid(), accessor: mount.accessor, from, to, status: 'in-progress' }

@@ -24,7 +24,8 @@ const stablePaths = ['always', 'capability', 'never'] as const
 const reactions = ['log', 'revoke-token', 'revoke-secret-id'] as const
 
 const pathField = { path: text('The mount\'s own path, as `aws` or `auth/approle`') }
-const settingFields = {
+/** How names rotate, as a caller gives it. */
+export const settingFields = {
   prefix: text('What the names begin with; lower-case, and `<path>-` unless given'),
   schedule: text('When names change: a cron expression in UTC, firings at least 60 s apart; empty: by hand only'),
   grace_period: duration('How long a replaced name still answers'),
@@ -138,7 +139,14 @@ const ownPath = (mount: Mount) => requestPrefix(mount).slice(0, -1)
 
 const usual = { cron: null, graceSeconds: 300, jitterSeconds: 0, stablePath: 'always', reaction: 'log' } as const
 
-function readSettings (mount: Mount, input: Input<typeof settingFields>): RotationSettings {
+/**
+ * The settings of a mount as they shall be; what is not given stays as it is.
+ *
+ * @throws BrokerError `invalid_request`
+ */
+export function readSettings (
+  mount: Pick<Mount, 'table' | 'path' | 'rotation'>, input: Input<typeof settingFields>
+): RotationSettings {
   const present: RotationSettings = mount.rotation ?? { ...usual, prefix: `${mount.path}-` }
   const settings: RotationSettings = {
     prefix: input.prefix?.toLowerCase() ?? present.prefix,

@@ -2,7 +2,7 @@ import { tokenKey } from '../core/lineage.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import { key, StoreConflict, type Entry, type Key, type Put, type Store } from '../core/store.ts'
-import { isAccessor } from './token-names.ts'
+import { groupName, isAccessor } from './token-names.ts'
 import { isUnexpired, putTokenRecord, readTokenRecord, type TokenRecord } from './token-record.ts'
 
 /**
@@ -15,6 +15,11 @@ export interface Revocation {
   revoke (accessor: string, nowMs: number): Promise<boolean>
   /** Ends a token and its leases; its children live on. False when it was not there. */
   revokeOrphan (accessor: string, nowMs: number): Promise<boolean>
+  /**
+   * Ends all tokens of a group and all below them; it takes time in proportion to their number, whatever
+   * else there is. A token that is made meanwhile may be missed: let none be made any more. Repeatable.
+   */
+  revokeGroup (group: string, nowMs: number): Promise<void>
   /** The sweeper's handler for tokens that are due. */
   expire (entries: readonly Entry[], nowMs: number): Promise<void>
   /** The sweeper's handler for the queue of what died. */
@@ -131,6 +136,14 @@ export function createRevocation ({ store, endBelongings, nudge }: RevocationOpt
       const isDone = await retryConflicts(() => keep(accessor, nowMs))
       if (isDone) nudge()
       return isDone
+    },
+    async revokeGroup (group, nowMs) {
+      for (;;) {
+        const page = await store.list(groupName(group), { limit: batch })
+        if (page.length === 0) return
+        const entries = await store.get(page.flatMap((named) => named.key ?? []))
+        await Promise.all(entries.map((entry) => entry === null ? null : end(entry, nowMs)))
+      }
     },
     async expire (entries, nowMs) {
       for (const entry of entries) if (!isUnexpired(readTokenRecord(entry), nowMs)) await end(entry, nowMs)

@@ -63,6 +63,11 @@ export function createTokenNames ({ mac, term }: { mac: TokenMac, term: () => nu
   }
 }
 
+/** Where the tokens of a group are listed. */
+export function groupName (group: string, accessor = ''): string {
+  return `token-group/${group}/${accessor}`
+}
+
 /** Whether a text has the shape of an accessor, so that it may be made into a key. */
 export function isAccessor (text: string): boolean {
   return /^[0-9A-Za-z]{24}$/.test(text) && isNumberedShard(text.slice(0, 2))

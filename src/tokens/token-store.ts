@@ -4,7 +4,7 @@ import type { Token } from '../core/model.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { StoreConflict, type Change, type Entry, type Key, type Stamp, type Store } from '../core/store.ts'
 import type { TokenSigner } from '../core/token-signer.ts'
-import { isAccessor, type TokenNames } from './token-names.ts'
+import { groupName, isAccessor, type TokenNames } from './token-names.ts'
 import { isUnexpired, putTokenRecord, readTokenRecord, type TokenRecord } from './token-record.ts'
 
 /** A live token, as its record stands. */
@@ -22,6 +22,8 @@ export interface NewToken extends Omit<Token, 'accessor' | 'lineage' | 'lastRene
   /** The path below its mount, under which its lease is listed: `login`. */
   readonly listedAs: string
   readonly chosenId?: string
+  /** With which others it can be ended at once; see `Revocation.revokeGroup`. */
+  readonly group?: string
   /** Conditions and records that shall be one step with the token, in `shard`. */
   readonly shard?: string
   readonly changes?: (made: { readonly accessor: string, readonly name: string }) => readonly Change[]
@@ -128,7 +130,7 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
   }
 
   async function create (request: NewToken, nowMs: number): Promise<MadeToken> {
-    const { parent, listedAs, chosenId, shard, changes, ...terms } = request
+    const { parent, listedAs: _listedAs, chosenId, group: _group, shard, changes, ...terms } = request
     const { endsAtMs } = terms
     const lineage = parent === null ? [] : [...parent.lineage, parent.accessor]
     if (lineage.length >= lineageMax) throw invalidRequest(`tokens cannot be nested deeper than ${lineageMax} levels`)
@@ -137,8 +139,7 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
     const name = chosenId === undefined ? names.draw({ ends: endsAtMs !== null, counted }, home) : null
     const accessor = name?.accessor ?? names.drawAccessor(home)
     const chosenKey = chosenId === undefined ? null : names.chosenKey(chosenId)
-    const listed = [`token/${terms.mountAccessor}/${listedAs}/${accessor}`]
-    if (parent !== null) listed.push(`child-of/${parent.accessor}/${accessor}`)
+    const listed = namesOf(request, accessor)
     const record: TokenRecord = { ...terms, accessor, lineage, lastRenewalMs: null, chosenKey, names: listed }
     await store.commit([
       ...(parent === null ? [] : lineageChecks(parent)),
@@ -190,6 +191,14 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
       return { accessors, after: page.length < 1000 ? undefined : page.at(-1)?.name }
     }
   }
+}
+
+/** Where a new token is listed. */
+function namesOf ({ mountAccessor, listedAs, parent, group }: NewToken, accessor: string): string[] {
+  const names = [`token/${mountAccessor}/${listedAs}/${accessor}`]
+  if (parent !== null) names.push(`child-of/${parent.accessor}/${accessor}`)
+  if (group !== undefined) names.push(groupName(group, accessor))
+  return names
 }
 
 /**

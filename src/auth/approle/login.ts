@@ -174,7 +174,8 @@ function tokenTerms ({ mount }: Call, role: Role, secretIdAccessor: string | nul
     periodSeconds: role.tokenPeriodSeconds,
     usesMax: role.tokenNumUses,
     tokenType: 'service',
-    renewal: { ...renewal }
+    renewal: { ...renewal },
+    ...role.groupsTokens === true && { group: role.incarnation }
   }
 }
 

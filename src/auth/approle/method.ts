@@ -3,11 +3,13 @@ import type { Clock } from '../../core/clock.ts'
 import { BrokerError } from '../../core/errors.ts'
 import { key, mountShard, type Store } from '../../core/store.ts'
 import { createLoginOperation, type Renewal } from './login.ts'
+import { createOwnedRoles, type OwnedRoles } from './owned-roles.ts'
 import { createRemoval, type Removal } from './removal.ts'
 import { createRoleFieldOperations } from './role-fields.ts'
 import { decodeRole, parseRoleName, rolePath, type Mac } from './role-store.ts'
 import { createRoleOperations } from './roles.ts'
 import { secretIdKey, secretIdsPrefix } from './secret-id.ts'
+import { createSecretIdMaker } from './secret-id-maker.ts'
 import { createSecretIdStore, type ListPage, type SecretIdStore } from './secret-id-store.ts'
 import { createSecretIdOperations } from './secret-ids.ts'
 import { createTidy, type Tidy } from './tidy.ts'
@@ -26,6 +28,7 @@ export interface AppRoleOptions {
 export interface AppRoleMethod extends AuthMethod, Pick<Removal, 'dueHandlers' | 'removeMount'>, Pick<Tidy, 'idle'> {
   /** Secret_ids as the broker's own endpoint shows them. */
   readonly secretIds: SecretIdDirectory
+  readonly ownedRoles: OwnedRoles
 }
 
 /** Finds secret_ids for an operator; none of them can be used by what it tells. */
@@ -40,6 +43,7 @@ export interface SecretIdDirectory extends Pick<SecretIdStore, 'inspect'> {
 export function createAppRoleMethod ({ store, hmac: mac, clock, onError }: AppRoleOptions): AppRoleMethod {
   const secretIds = createSecretIdStore(store, mac)
   const removal = createRemoval({ store, secretIds, mac, clock })
+  const makeSecretId = createSecretIdMaker({ secretIds, mac })
   const tidy = createTidy({ removal, onError })
   return {
     type: 'approle',
@@ -48,7 +52,7 @@ export function createAppRoleMethod ({ store, hmac: mac, clock, onError }: AppRo
       createLoginOperation({ store, secretIds, mac }),
       ...createRoleOperations({ mac, removeRole: removal.removeRole }),
       ...createRoleFieldOperations(mac),
-      ...createSecretIdOperations({ secretIds, mac }),
+      ...createSecretIdOperations({ secretIds, makeSecretId, mac }),
       ...tidy.operations
     ],
     secretIds: {
@@ -60,6 +64,7 @@ export function createAppRoleMethod ({ store, hmac: mac, clock, onError }: AppRo
       },
       remove: (accessor) => secretIds.remove([{ key: secretIdKey(accessor) }])
     },
+    ownedRoles: createOwnedRoles({ mac, makeSecretId, endRole: removal.endRole }),
     idle: tidy.idle,
     dueHandlers: removal.dueHandlers,
     removeMount: removal.removeMount,

@@ -15,6 +15,8 @@ export type DueHandler = (entries: readonly Entry[], nowMs: number) => Promise<v
 /** Everything that takes secret_ids away. */
 export interface Removal {
   readonly removeRole: RoleRemover
+  /** Deletes the role of this name if it is of this incarnation, and in any case the incarnation's secret_ids. Repeatable. */
+  endRole (at: Pick<Call, 'store' | 'mount' | 'nowMs'>, name: string, incarnation: string): Promise<void>
   /** By the first word of a due record's path. */
   readonly dueHandlers: ReadonlyMap<string, DueHandler>
   /** Removes what no login can use any more from a mount; never what one can (SEC-077). */
@@ -86,6 +88,10 @@ export function createRemoval ({ store, secretIds, mac, clock }: RemovalOptions)
 
   return {
     removeRole,
+    async endRole ({ store: mountStore, mount, nowMs }, name, incarnation) {
+      await createRoleStore(mountStore, mac, mount.accessor).remove(name, nowMs, incarnation)
+      await finishRole(mount.accessor, incarnation)
+    },
     dueHandlers: new Map([['secret', removeExpired], ['secret-spent', removeSpent], ['role-gone', finishRoles]]),
     async tidy (mountAccessor) {
       for await (const entries of secretIds.pages(secretIdsPrefix(mountAccessor))) {

@@ -1,13 +1,11 @@
 import { operation, type Operation } from '../../core/backend.ts'
 import { parseBoundCidrs } from '../../core/cidr.ts'
 import { invalidRequest, notFound, unsupportedPath } from '../../core/errors.ts'
-import type { Fields, Input } from '../../core/fields.ts'
+import type { Fields } from '../../core/fields.ts'
 import type { JsonObject } from '../../core/json.ts'
-import { roleFields, tokenPeriod, tokenPolicies } from './role-input.ts'
+import { roleFields, tokenPeriod, tokenPolicies, type RoleInput } from './role-input.ts'
 import { createRoleStore, parseRoleName, type Mac } from './role-store.ts'
 import { checkCidrs, checkRole, checkUses, newRole, orNull, type Role } from './role.ts'
-
-type RoleInput = Partial<Input<typeof roleFields>>
 
 /** One parameter of a role with a path of its own (contract 2.2). */
 interface RoleField {
@@ -36,7 +34,7 @@ const roleFieldTable: readonly RoleField[] = [
       return { token_policies: policies, ...role.usedPoliciesAlias && { policies } }
     },
     apply: (role, input) => whenGiven(input.token_policies ?? input.policies,
-      () => ({ ...role, ...tokenPolicies(role, withAliases(input)) })),
+      () => ({ ...role, ...tokenPolicies(role, input) })),
     missing: 'token_policies',
     resets: ['tokenPolicies', 'usedPoliciesAlias']
   },
@@ -97,7 +95,7 @@ const roleFieldTable: readonly RoleField[] = [
     data: ({ tokenPeriodSeconds: period, usedPeriodAlias }) =>
       ({ token_period: period, ...usedPeriodAlias && { period } }),
     apply: (role, input) => whenGiven(input.token_period ?? input.period,
-      () => ({ ...role, ...tokenPeriod(role, withAliases(input)) })),
+      () => ({ ...role, ...tokenPeriod(role, input) })),
     missing: 'period',
     resets: ['tokenPeriodSeconds', 'usedPeriodAlias']
   },
@@ -209,11 +207,6 @@ function readLocalSecretIds (mac: Mac): Operation {
 
 function whenGiven<T> (value: T | undefined, change: (value: T) => Role): Role | null {
   return value === undefined ? null : change(value)
-}
-
-function withAliases (input: RoleInput) {
-  const { token_policies, policies, token_period, period } = input
-  return { token_policies, policies, token_period, period }
 }
 
 /** Names as a token will carry them, less `default`. */

@@ -29,7 +29,8 @@ export const roleFields = {
   token_strictly_bind_ip: bool('Bind each token to the address of its login')
 }
 
-type RoleInput = Input<typeof roleFields>
+/** Parameters of a role as they are given. */
+export type RoleInput = Partial<Input<typeof roleFields>>
 
 /** A role after a write, and what the writer should know about it. */
 export interface Applied {

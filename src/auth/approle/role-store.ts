@@ -63,8 +63,11 @@ export interface RoleStore {
    * @throws BrokerError when the role_id is another role's, or when others keep changing the role.
    */
   change (name: string, change: (role: Role | null) => Role | null): Promise<Role | null>
-  /** Removes a role with its index, and leaves a due record by which its secret_ids go. Null where there is none. */
-  remove (name: string, nowMs: number): Promise<Role | null>
+  /**
+   * Removes a role with its index, and leaves a due record by which its secret_ids go. Null where there
+   * is none, or none of this incarnation where one is named.
+   */
+  remove (name: string, nowMs: number, incarnation?: string): Promise<Role | null>
   /** Names in order, up to `limit` where it is given. */
   list (page: { readonly after?: string | undefined, readonly limit?: number | undefined }): Promise<string[]>
 }
@@ -114,10 +117,11 @@ export function createRoleStore (store: MountStore, mac: Mac, mountAccessor: str
       if (role !== null) await commit(role, entry)
       return role
     }),
-    remove: (name, nowMs) => retryConflicts(async () => {
+    remove: (name, nowMs, incarnation) => retryConflicts(async () => {
       const entry = await read(name)
       const role = decodeRole(entry)
       if (entry === null || role === null) return null
+      if (incarnation !== undefined && role.incarnation !== incarnation) return null
       await store.commit([
         { op: 'delete', key: roleKey(name), expect: entry.stamp },
         { op: 'delete', key: indexKey(role.roleId) },

@@ -27,6 +27,8 @@ export interface Role {
   /** Whether the deprecated names were used, which are then shown too. */
   readonly usedPoliciesAlias: boolean
   readonly usedPeriodAlias: boolean
+  /** Whether its tokens are listed by its incarnation, so that all of them can be ended. Set when the role is made. */
+  readonly groupsTokens?: true
 }
 
 /** A role with every parameter at its default (contract 2.1). */

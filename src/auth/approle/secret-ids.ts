@@ -5,9 +5,8 @@ import { drawUuid } from '../../core/ids.ts'
 import { createRoleStore, noSuchRole, parseRoleName, type Mac, type MissingRole } from './role-store.ts'
 import type { Role } from './role.ts'
 import { roleFields } from './role-input.ts'
-import {
-  checkCustomSecretId, newSecretId, secretIdData, secretIdKey, secretIdsPrefix, type SecretId
-} from './secret-id.ts'
+import { checkCustomSecretId, secretIdData, secretIdKey, secretIdsPrefix, type SecretId } from './secret-id.ts'
+import type { MakeSecretId } from './secret-id-maker.ts'
 import type { Owner, SecretIdStore } from './secret-id-store.ts'
 
 const { name } = roleFields
@@ -30,11 +29,12 @@ const byAccessor = { name, secret_id_accessor: strictText('The accessor of a sec
 
 export interface SecretIdOptions {
   readonly secretIds: SecretIdStore
+  readonly makeSecretId: MakeSecretId
   readonly mac: Mac
 }
 
 /** Secret_ids of a role: make, list, look up, destroy (contract 2.3). */
-export function createSecretIdOperations ({ secretIds, mac }: SecretIdOptions): Operation[] {
+export function createSecretIdOperations ({ secretIds, makeSecretId, mac }: SecretIdOptions): Operation[] {
   /** The role that a path names; clients tell "gone" by the status and text where it is not there. */
   async function roleOf (call: Call, rawName: string | undefined, missing: MissingRole): Promise<Role> {
     const roleName = parseRoleName(rawName)
@@ -48,20 +48,13 @@ export function createSecretIdOperations ({ secretIds, mac }: SecretIdOptions): 
   }
 
   async function make (call: Call, role: Role, secretId: string, input: Input<typeof termFields>): Promise<Outcome> {
-    const { nowMs, ttlBounds } = call
-    const owner = ownerOf(call, role)
-    const record = newSecretId(role, {
+    const { accessor, record } = await makeSecretId(call, role, secretId, {
       metadata: input.metadata,
       cidrList: input.cidr_list ?? [],
       tokenBoundCidrs: input.token_bound_cidrs ?? [],
       numUses: input.num_uses,
       ttlSeconds: input.ttl
-    }, { mountAccessor: owner.mountAccessor, nowMs, ttlSecondsMax: ttlBounds.ttlSecondsMax })
-    const accessor = secretIds.accessorOf(owner, secretId)
-    if (!await secretIds.create(accessor, record, nowMs)) {
-      throw invalidRequest('failed to store secret_id: SecretID is already registered')
-    }
-    await refuseDeletedRole(call, role, accessor)
+    })
     return {
       kind: 'data',
       data: {
@@ -72,14 +65,6 @@ export function createSecretIdOperations ({ secretIds, mac }: SecretIdOptions): 
       },
       wrappedAccessor: accessor
     }
-  }
-
-  /** A role deleted since it was read may have looked for its secret_ids before this one was there. */
-  async function refuseDeletedRole (call: Call, role: Role, accessor: string): Promise<void> {
-    const present = await createRoleStore(call.store, mac, call.mount.accessor).find(role.name)
-    if (present?.incarnation === role.incarnation) return
-    await secretIds.remove([{ key: secretIdKey(accessor) }])
-    throw noSuchRole('not_found', role.name)
   }
 
   function findSecretId (call: Call, role: Role, secretId: string): Promise<SecretId | null> {
