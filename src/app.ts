@@ -122,6 +122,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     unmount: unmounting.unmount,
     remountOperations: remounting.operations,
     nameOperations: rotatingNames.operations,
+    rotator: rotatingNames.rotator,
     probed: rotatingNames.watch.probed, nudge,
     audit: () => audit,
     metrics: () => metrics

@@ -18,6 +18,7 @@ import { isVersioned, kvAliases, type KvEngine } from './engines/kv/engine.ts'
 import type { Leases } from './leases/lease-manager.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { MountTable } from './mounts/mount-table.ts'
+import type { Rotator } from './mounts/rotator.ts'
 import { answersAt } from './mounts/stable-path.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
 import type { Keyring } from './store/keyring.ts'
@@ -27,11 +28,12 @@ import { createCapabilityOperations } from './system/capabilities.ts'
 import { createCubbyhole } from './system/cubbyhole.ts'
 import { createLeaseOperations } from './system/leases.ts'
 import { createMetricsOperations } from './system/metrics.ts'
-import { createMountOperations } from './system/mounts.ts'
+import { createMountOperations, planMount, type MountableBackend } from './system/mounts.ts'
 import { createPolicyOperations } from './system/policies.ts'
 import { createSecretIdOperations } from './system/secret-ids.ts'
 import { createSessionOperations } from './system/sessions.ts'
-import { createTokenBackend } from './system/token/tokens.ts'
+import { createTokenBackend, tokenProtectedPaths } from './system/token/tokens.ts'
+import { createScopes } from './system/scopes/scopes.ts'
 import { createUiMountsOperations } from './system/ui-mounts.ts'
 import { createWrappingOperations } from './system/wrapping.ts'
 import type { Revocation } from './tokens/revocation.ts'
@@ -57,6 +59,7 @@ export interface BackendParts {
   readonly remountOperations: readonly Operation[]
   readonly nameOperations: readonly Operation[]
   readonly probed: NameWatch['probed']
+  readonly rotator: Pick<Rotator, 'check' | 'configure'>
   readonly nudge: () => void
   /** Opened after the backends, whose parameter names it needs. */
   readonly audit: () => Audit
@@ -89,6 +92,7 @@ export function createBackends (parts: BackendParts) {
   })
   const authMethods: readonly AuthMethod[] = [appRole]
   const engines: readonly Engine[] = [aws]
+  const scopes = createOwnScopes(parts, appRole)
   const system = createSystem(parts, appRole)
   const own: readonly Backend[] = [system, createTokens(parts, authMethods), createCubbyhole({ store })]
 
@@ -123,7 +127,7 @@ export function createBackends (parts: BackendParts) {
     fieldNames: [...registered.values(), versionedKv]
       .flatMap(({ table }) => table.operations)
       .flatMap(({ fields }) => Object.keys(fields)),
-    dueHandlers: appRole.dueHandlers as ReadonlyMap<string, DueHandler>,
+    dueHandlers: new Map<string, DueHandler>([...appRole.dueHandlers, ...scopes.dueHandlers]),
     /** Removes a secret_id of whatever role; its tokens stay. */
     endSecretId: (accessor: string) => appRole.secretIds.remove(accessor),
     /** Removes what a mount's backend keeps outside of the mount's own shard. Repeatable. */
@@ -133,6 +137,32 @@ export function createBackends (parts: BackendParts) {
       await appRole.idle()
       aws.close()
     }
+  }
+
+  function backendOf (type: string): MountableBackend | null {
+    const options = kvAliases.get(type)
+    const backend = registered.get(options === undefined ? type : 'kv')?.backend
+    if (backend === undefined) return null
+    const isAuth = authMethods.some((candidate) => candidate.type === type) || type === 'token'
+    return { backend, table: isAuth ? 'auth' : 'secret', builtIn: own.includes(backend), options: options ?? {} }
+  }
+
+  function createOwnScopes ({ policies, revocation, rotator, systemTtls, unmount }: BackendParts, method: typeof appRole) {
+    return createScopes({
+      store,
+      mounts,
+      policies,
+      unmount,
+      names: rotator,
+      roles: method.ownedRoles,
+      aclFor: policies.aclFor,
+      revokeGroup: revocation.revokeGroup,
+      planMount: (input) => planMount('secret', { backendOf, systemTtls }, input).mount,
+      protectedPaths: [
+        ...protectedPaths.map((path) => `sys/${path}`), ...tokenProtectedPaths.map((path) => `auth/token/${path}`)
+      ],
+      onUnfinished: (name) => logger.warn({ scope: name }, 'a scope was not made to its end and is taken away')
+    })
   }
 
   function createSystem ({ policies, tokens, leases, wrapping }: BackendParts, method: typeof appRole): Backend {
@@ -147,14 +177,9 @@ export function createBackends (parts: BackendParts) {
           version: apiVersion,
           systemTtls: parts.systemTtls,
           unmount: parts.unmount,
-          backendOf: (type) => {
-            const options = kvAliases.get(type)
-            const backend = registered.get(options === undefined ? type : 'kv')?.backend
-            if (backend === undefined) return null
-            const isAuth = authMethods.some((candidate) => candidate.type === type) || type === 'token'
-            return { backend, table: isAuth ? 'auth' : 'secret', builtIn: own.includes(backend), options: options ?? {} }
-          }
+          backendOf
         }),
+        ...scopes.operations,
         ...parts.remountOperations,
         ...parts.nameOperations,
         ...createUiMountsOperations({

@@ -112,6 +112,7 @@ export function createRotatingNames (options: RotatingNamesOptions) {
 
   return {
     watch,
+    rotator,
     leaseEnded: eventParts.leaseEnded,
     subscribe: events.subscribe,
     jobs: [

@@ -21,6 +21,7 @@ const rules: Readonly<Record<string, readonly string[]>> = {
     'src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit', 'src/metrics'
   ],
   'src/system/token': ['src/core', 'src/tokens'],
+  'src/system/scopes': ['src/core', 'src/mounts', 'src/policies', 'src/system'],
   'src/bootstrap': ['src/core', 'src/broker'],
   'src/cli': ['src/core'],
   'src/emulator': ['src/emulator/*'],

@@ -21,12 +21,15 @@ const tokenField = { token: strictText('The token.') }
 const accessorField = { accessor: strictText('The accessor of the token.') }
 const incrementField = { increment: duration('How much longer, from now.') }
 
+/** Root-protected paths of `auth/token/` (contract 5.0). */
+export const tokenProtectedPaths = ['accessors*', 'revoke-orphan/*']
+
 /** auth/token (contract 3.2): tokens about themselves and each other. */
 export function createTokenBackend (options: TokenBackendOptions): Backend {
   return {
     type: 'token',
     description: 'Tokens: created, looked up, renewed and revoked.',
-    protectedPaths: ['accessors*', 'revoke-orphan/*'],
+    protectedPaths: tokenProtectedPaths,
     operations: [
       ...createTokenCreateOperations(options),
       ...createTokenRoleOperations(),

@@ -1,0 +1,71 @@
+import { BrokerError, invalidRequest } from '../../core/errors.ts'
+import type { MountTable } from '../../mounts/mount-table.ts'
+import type { Acl } from '../../policies/acl.ts'
+import { compilePattern, type Pattern } from '../../policies/rule.ts'
+import { usualAuth } from './scope-input.ts'
+import { roleNameOf, type Grant, type ScopePlan } from './scope.ts'
+
+export interface ScopeRightsOptions {
+  readonly aclFor: (policies: readonly string[]) => Pick<Acl, 'covers'>
+  readonly mounts: Pick<MountTable, 'resolve'>
+  /** Paths that need sudo, as patterns of policies. */
+  readonly protectedPaths: readonly string[]
+}
+
+/** Refuses what the caller cannot hand on. @throws BrokerError `permission_denied`, or `invalid_request` for what nobody can */
+export type RefuseBeyond = (policies: readonly string[], name: string, plan: ScopePlan) => void
+
+/**
+ * Whoever may make a scope needs no right to write policies, so that nothing may be got by it that the
+ * caller has not: mounts lie below the scope's own name, by which the right to make it is given, or
+ * where the caller may mount anyway; grants are no more than the caller's own rights. It is judged
+ * when the scope is made, and not again.
+ */
+export function createScopeRights ({ aclFor, mounts, protectedPaths }: ScopeRightsOptions): RefuseBeyond {
+  const guarded = protectedPaths.map(compilePattern)
+
+  /** Sudo is never granted, so it would be of no use: better to say so. */
+  function refuseProtected ({ path }: Grant): void {
+    const pattern = compilePattern(path)
+    if (guarded.some((other) => meets(pattern, other))) throw invalidRequest(`grant ${JSON.stringify(path)} is about paths that need sudo, which no scope gets`)
+  }
+
+  /** Rights hold to a mount's own path; a name that rotates would also stand in a policy for all to read (SEC-222). */
+  function refuseName ({ path }: Grant): void {
+    const by = mounts.resolve(compilePattern(path).anchor)?.reached.by
+    if (by === 'present' || by === 'grace') throw invalidRequest('a grant names a mount by its own path')
+  }
+
+  return (policies, name, { auth, mounts: own, grants }) => {
+    const acl = aclFor(policies)
+    const mayMount = (path: string) =>
+      path === name || path.startsWith(`${name}/`) || acl.covers(`sys/mounts/${path}`, ['update'])
+    for (const { path, rotation } of own) {
+      if (!mayMount(path)) throw beyond(`mount ${JSON.stringify(path)} lies neither below "${name}/" nor where the caller may mount`)
+      const prefix = rotation?.prefix ?? ''
+      if (prefix.includes('/') && !prefix.startsWith(`${path}-`) && !mayMount(prefix)) {
+        throw beyond(`prefix ${JSON.stringify(prefix)} lies neither below "${name}/" nor where the caller may mount`)
+      }
+    }
+    for (const grant of grants) {
+      refuseProtected(grant)
+      if (!acl.covers(grant.path, grant.capabilities)) throw beyond(`grant ${JSON.stringify(grant.path)} is more than the caller may do there, or may do there for good and without condition`)
+      refuseName(grant)
+    }
+    if (auth !== usualAuth && !acl.covers(`auth/${auth}/role/${roleNameOf(name)}`, ['create', 'update'])) {
+      throw beyond(`the caller may make no role on auth/${auth}`)
+    }
+  }
+}
+
+function beyond (what: string): BrokerError {
+  return new BrokerError('permission_denied', `permission denied: ${what}`)
+}
+
+/** Whether two patterns may fit one path; yes where it is not certain. */
+function meets (a: Pattern, b: Pattern): boolean {
+  if (a.kind === 'exact' && b.kind === 'exact') return a.text === b.text
+  if (a.kind === 'exact') return a.text.startsWith(b.anchor)
+  if (b.kind === 'exact') return b.text.startsWith(a.anchor)
+  return a.anchor.startsWith(b.anchor) || b.anchor.startsWith(a.anchor)
+}
