@@ -147,7 +147,8 @@ export function createBackends (parts: BackendParts) {
     return { backend, table: isAuth ? 'auth' : 'secret', builtIn: own.includes(backend), options: options ?? {} }
   }
 
-  function createOwnScopes ({ policies, revocation, rotator, systemTtls, unmount }: BackendParts, method: typeof appRole) {
+  function createOwnScopes (parts: BackendParts, method: typeof appRole) {
+    const { policies, revocation, rotator, systemTtls, unmount } = parts
     return createScopes({
       store,
       mounts,

@@ -3,7 +3,9 @@ import { decodeRecord } from '../../src/core/records.ts'
 
 /** Where a broker under test ends itself as `kill -9` would, before or after a write of its store. */
 export const crashPoints = [
-  'before-intent', 'after-intent', 'before-active', 'after-active', 'after-unwrap', 'lease-ended'
+  'before-intent', 'after-intent', 'before-active', 'after-active', 'after-unwrap', 'lease-ended',
+  'after-scope-making', 'after-scope-mount', 'after-scope-policy', 'after-scope-role', 'after-scope-made',
+  'after-scope-removing', 'after-scope-tokens', 'after-scope-unmount'
 ] as const
 
 export type CrashPoint = typeof crashPoints[number]
@@ -17,7 +19,28 @@ function isAt (point: CrashPoint, changes: readonly Change[]): boolean {
     case 'after-active': return leaseStates(changes).includes('active')
     case 'after-unwrap': return changes.some((change) => change.op === 'take' && pathOf(change.key).startsWith('wrap/'))
     case 'lease-ended': return endedLeases(changes) > 0
+    case 'after-scope-making': return scopeStates(changes).includes('making')
+    case 'after-scope-made': return scopeStates(changes).includes('made')
+    case 'after-scope-removing': return scopeStates(changes).includes('removing')
+    case 'after-scope-mount': return isScopePart(changes, 'mount/')
+    case 'after-scope-policy': return isScopePart(changes, 'policy/')
+    case 'after-scope-role': return puts(changes, 'role/scope-').length > 0
+    case 'after-scope-tokens': return changes.some(({ op, key }) => op === 'delete' && pathOf(key).startsWith('token/'))
+    case 'after-scope-unmount': return puts(changes, 'unmount/').length > 0
   }
+}
+
+function puts (changes: readonly Change[], path: string): Extract<Change, { op: 'put' }>[] {
+  return changes.flatMap((change) => change.op === 'put' && pathOf(change.key).startsWith(path) ? change : [])
+}
+
+function scopeStates (changes: readonly Change[]): string[] {
+  return puts(changes, 'scope/').map(({ value }) => decodeRecord<{ state: string }>(value).state)
+}
+
+/** What is made on condition that the record of a scope is as its maker wrote it. */
+function isScopePart (changes: readonly Change[], path: string): boolean {
+  return puts(changes, path).length > 0 && changes.some(({ op, key }) => op === 'check' && pathOf(key).startsWith('scope/'))
 }
 
 function leaseStates (changes: readonly Change[]): string[] {

@@ -1,7 +1,7 @@
 import { invalidRequest } from '../../core/errors.ts'
 import type { Mount } from '../../core/model.ts'
 import { retryConflicts } from '../../core/retry.ts'
-import { StoreConflict, type Entry } from '../../core/store.ts'
+import { StoreConflict, StoreUnavailable, type Entry } from '../../core/store.ts'
 import type { MountTable } from '../../mounts/mount-table.ts'
 import type { PolicyStore } from '../../policies/policy-store.ts'
 import type { NewSecretId, RoleSite, ScopeNames, ScopeRoles } from './ports.ts'
@@ -113,7 +113,18 @@ export function createScopeWork (options: ScopeWorkOptions) {
       return failure
     }
     await endParts(scope, nowMs)
+    if (failure instanceof StoreUnavailable) return failure
     return invalidRequest('the scope was removed while it was being made', failure)
+  }
+
+  /** Takes the name. @throws BrokerError where somebody else has it by now */
+  async function begin (scope: Scope, nowMs: number): Promise<Held> {
+    try {
+      return await scopes.write(scope, 'absent', nowMs + makingMs)
+    } catch (error) {
+      if (error instanceof StoreConflict) throw underWay(scope)
+      throw await undo(scope, error, nowMs).catch(() => error)
+    }
   }
 
   async function takeUp (held: Held, nowMs: number): Promise<void> {
@@ -130,9 +141,7 @@ export function createScopeWork (options: ScopeWorkOptions) {
     siteOf,
     /** @throws BrokerError where somebody else makes a scope of this name, or a part cannot be made: then none is left. */
     async make (scope: Scope, asked: AskedScope, auth: Mount, nowMs: number): Promise<MadeScope> {
-      const held = await scopes.write(scope, 'absent', nowMs + makingMs).catch((error: unknown) => {
-        throw error instanceof StoreConflict ? underWay(scope) : error
-      })
+      const held = await begin(scope, nowMs)
       try {
         return await makeParts(held, asked, siteOf(auth, nowMs))
       } catch (error) {
