@@ -166,17 +166,22 @@ export function createRotator (options: RotatorOptions): Rotator {
         if (mount !== null) await lookSafely(mount)
       }
     },
-    rotate: (mount, { expectedSlot, graceSeconds }) => change(mount, 'manual', (rotation) => {
-      if (!rotation.enabled) throw notRotating()
-      if (expectedSlot !== null && expectedSlot !== rotation.slot) {
-        throw invalidRequest(`the slot is ${rotation.slot} and not the expected one`)
-      }
-      const nowMs = clock.now()
-      const present = withoutEnded(rotation, nowMs)
-      const grace = graceSeconds ?? rotation.graceSeconds
-      checkGrace(present, grace)
-      return advanced(present, { nowMs, term: activeTerm(), graceSeconds: grace })
-    }),
+    async rotate (mount, { expectedSlot, graceSeconds }) {
+      // Another broker may have come to it, of which this one has not heard yet.
+      const isHere = expectedSlot === null || mounts.byAccessor(mount.accessor)?.rotation?.slot === expectedSlot
+      if (!isHere) await mounts.load()
+      return change(mount, 'manual', (rotation) => {
+        if (!rotation.enabled) throw notRotating()
+        if (expectedSlot !== null && expectedSlot !== rotation.slot) {
+          throw invalidRequest(`the slot is ${rotation.slot} and not the expected one`)
+        }
+        const nowMs = clock.now()
+        const present = withoutEnded(rotation, nowMs)
+        const grace = graceSeconds ?? rotation.graceSeconds
+        checkGrace(present, grace)
+        return advanced(present, { nowMs, term: activeTerm(), graceSeconds: grace })
+      })
+    },
     async configure ({ accessor }, choose) {
       let moved = false
       const changed = await mounts.update(accessor, (present) => {

@@ -21,6 +21,8 @@ export interface BrokerOptions {
   /** Further settings of the environment; undefined takes one away. */
   readonly settings?: Readonly<Record<string, string | undefined>>
   readonly flags?: readonly string[]
+  /** The program that is run, in place of the broker's own: one that serves as it does. */
+  readonly program?: string
 }
 
 /** What a request has besides its method and path. */
@@ -94,6 +96,8 @@ export interface TestBroker {
   auditText (): string
   /** Ends it as `kill -9` would. */
   kill9 (): Promise<void>
+  /** Resolves when it has ended, with the signal that ended it. */
+  ended (): Promise<NodeJS.Signals | null>
   /** Asks it to stop, and answers its exit code. */
   stop (): Promise<number | null>
   /** Starts it again on the same folder and store; it must have ended. */
@@ -109,6 +113,8 @@ export interface AuditLine extends JsonObject {
 export const rootToken = 'test-root-token-of-development'
 
 const server = path.join(import.meta.dirname, '../../src/server.ts')
+/** The broker that ends itself at a crash point, `settings: { CRASH_AT: 'after-rotation:3' }`. */
+export const crashingBroker = path.join(import.meta.dirname, 'crashing-broker.ts')
 const agent = new http.Agent({ keepAlive: true, maxSockets: 48 })
 
 /** Flags of the process that `npm start` gives. */
@@ -160,6 +166,7 @@ export async function startBroker (t: Teardown, options: BrokerOptions = {}): Pr
     audit: () => readFileSync(auditFile, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as AuditLine),
     auditText: () => readFileSync(auditFile, 'utf8'),
     kill9: () => running.kill(),
+    ended: () => running.ended(),
     stop: () => running.stop(),
     async restart () { running = await launch(options, folder) }
   }
@@ -199,8 +206,8 @@ export async function startRefused (
 }
 
 function spawnBroker (options: BrokerOptions, folder: string) {
-  const { flags = ['--development'] } = options
-  return spawn(process.execPath, [...nodeFlags, server, ...flags], {
+  const { flags = ['--development'], program = server } = options
+  return spawn(process.execPath, [...nodeFlags, program, ...flags], {
     env: environmentOf(options, folder), stdio: ['ignore', 'pipe', 'pipe']
   })
 }
@@ -209,7 +216,7 @@ async function launch (options: BrokerOptions, folder: string) {
   const from = performance.now()
   const child = spawnBroker(options, folder)
   let output = ''
-  const exit = once(child, 'close') as Promise<[number | null]>
+  const exit = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   const address = await new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk.toString('utf8')
@@ -230,6 +237,7 @@ async function launch (options: BrokerOptions, folder: string) {
       child.kill('SIGKILL')
       await exit
     },
+    ended: async () => (await exit)[1],
     async stop () {
       child.kill('SIGTERM')
       return (await exit)[0]

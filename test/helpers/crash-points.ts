@@ -5,7 +5,8 @@ import { decodeRecord } from '../../src/core/records.ts'
 export const crashPoints = [
   'before-intent', 'after-intent', 'before-active', 'after-active', 'after-unwrap', 'lease-ended',
   'after-scope-making', 'after-scope-mount', 'after-scope-policy', 'after-scope-role', 'after-scope-made',
-  'after-scope-removing', 'after-scope-tokens', 'after-scope-unmount'
+  'after-scope-removing', 'after-scope-tokens', 'after-scope-unmount',
+  'before-rotation', 'after-rotation', 'after-alarm'
 ] as const
 
 export type CrashPoint = typeof crashPoints[number]
@@ -27,6 +28,9 @@ function isAt (point: CrashPoint, changes: readonly Change[]): boolean {
     case 'after-scope-role': return puts(changes, 'role/scope-').length > 0
     case 'after-scope-tokens': return changes.some(({ op, key }) => op === 'delete' && pathOf(key).startsWith('token/'))
     case 'after-scope-unmount': return puts(changes, 'unmount/').length > 0
+    case 'before-rotation':
+    case 'after-rotation': return rotations(changes) > 0
+    case 'after-alarm': return puts(changes, 'tripwire/').length > 0
   }
 }
 
@@ -49,6 +53,12 @@ function leaseStates (changes: readonly Change[]): string[] {
 
 function isLeasePut (change: Change): change is Extract<Change, { op: 'put' }> {
   return change.op === 'put' && pathOf(change.key).startsWith('lease/')
+}
+
+/** Mounts that are written with a name that is not their first. */
+function rotations (changes: readonly Change[]): number {
+  return puts(changes, 'mount/').filter(({ value }) =>
+    (decodeRecord<{ rotation: { slot: number } | null }>(value).rotation?.slot ?? 0) > 1).length
 }
 
 function endedLeases (changes: readonly Change[]): number {

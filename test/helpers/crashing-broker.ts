@@ -28,5 +28,5 @@ const app = await createApp({
 })
 await prepareDevelopment(app, config)
 const address = await app.listen()
-process.stdout.write(`${JSON.stringify({ address })}\n`)
+process.stdout.write(`${JSON.stringify({ address, msg: 'the broker serves' })}\n`)
 process.on('SIGTERM', () => void app.close(8000).then(() => process.exit(0)))

@@ -71,6 +71,16 @@ t.test('SEC-217 a rotation that expects another slot does not happen', async (t)
   t.equal(two.slot(), 2)
 })
 
+t.test('SEC-217 a broker that has not heard of the slot that is expected asks before it refuses', async (t) => {
+  const { one, two } = await startTwo()
+  await one.enable()
+  await two.revision.poll()
+  await one.rotator.rotate(one.mount(), { expectedSlot: 1, graceSeconds: null })
+  t.equal(two.slot(), 1)
+  t.match(await two.rotator.rotate(two.mount(), { expectedSlot: 2, graceSeconds: null }), { rotated: true, slot: 3 })
+  await t.rejects(one.rotator.rotate(one.mount(), { expectedSlot: 2, graceSeconds: null }), { message: 'the slot is 3 and not the expected one' })
+})
+
 t.test('SEC-218 a grace ends by the store\'s time, within what two clocks may differ', async (t) => {
   const { one, two, all } = await startTwo()
   await one.enable('team/kv', { cron: null })
