@@ -23,4 +23,5 @@ export const ownNames: ReadonlySet<string> = new Set(`
   token_type ttl type updated_time user_path uuid version versions warnings wrap_info
   wrapped_accessor remaining_seconds revision prefix schedule grace_period jitter stable_path on_tripwire
   rotated_time next_rotation_time in_grace ends_time clients resolving address last_seen_time token_accessor
+  rotation rotates
 `.trim().split(/\s+/))

@@ -16,10 +16,10 @@ export interface Revocation {
   /** Ends a token and its leases; its children live on. False when it was not there. */
   revokeOrphan (accessor: string, nowMs: number): Promise<boolean>
   /**
-   * Ends all tokens of a group and all below them; it takes time in proportion to their number, whatever
-   * else there is. A token that is made meanwhile may be missed: let none be made any more. Repeatable.
+   * Ends tokens of a group and all below them, at most about `limit`; it takes time in proportion to their
+   * number, whatever else there is. Whether none is left: one that is made meanwhile may be missed.
    */
-  revokeGroup (group: string, nowMs: number): Promise<void>
+  revokeGroup (group: string, nowMs: number, limit: number): Promise<boolean>
   /** The sweeper's handler for tokens that are due. */
   expire (entries: readonly Entry[], nowMs: number): Promise<void>
   /** The sweeper's handler for the queue of what died. */
@@ -137,13 +137,14 @@ export function createRevocation ({ store, endBelongings, nudge }: RevocationOpt
       if (isDone) nudge()
       return isDone
     },
-    async revokeGroup (group, nowMs) {
-      for (;;) {
+    async revokeGroup (group, nowMs, limit) {
+      for (let ended = 0; ended < limit; ended += batch) {
         const page = await store.list(groupName(group), { limit: batch })
-        if (page.length === 0) return
+        if (page.length === 0) return true
         const entries = await store.get(page.flatMap((named) => named.key ?? []))
         await Promise.all(entries.map((entry) => entry === null ? null : end(entry, nowMs)))
       }
+      return false
     },
     async expire (entries, nowMs) {
       for (const entry of entries) if (!isUnexpired(readTokenRecord(entry), nowMs)) await end(entry, nowMs)

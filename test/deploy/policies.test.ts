@@ -72,6 +72,18 @@ t.test('an auditor sees and changes nothing', async (t) => {
   }
 })
 
+t.test('a maker of scopes makes those of its names, hands on what it has, and writes no policies', async (t) => {
+  const may = aclOf('scope-maker')
+  for (const target of ['sys/latchkey/scopes/team-web', 'sys/latchkey/scopes/team-web/secret-id']) t.ok(may('update', target).allowed)
+  t.ok(may('delete', 'sys/latchkey/scopes/team-web').allowed)
+  for (const target of ['sys/latchkey/scopes/ops', 'sys/mounts/team-web', 'sys/policies/acl/x', 'auth/approle/role/scope-team-web', 'team-web/data/x', 'auth/approle/role/ci/secret-id']) {
+    t.notOk(may('update', target).allowed, target)
+  }
+  const acl = createAcl([{ name: 'scope-maker', rules: parsePolicy(read('scope-maker.hcl')) }], 0)
+  t.ok(acl.covers('aws/creds/ec2-only', ['read']) && acl.covers('auth/token/create', ['update']))
+  t.notOk(acl.covers('aws/creds/*', ['read']))
+})
+
 t.test('who handles an incident ends what is below a prefix', async (t) => {
   const may = aclOf('incident')
   t.ok(may('update', 'sys/leases/revoke-prefix/aws/creds/deploy').sudo)

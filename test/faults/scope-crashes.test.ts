@@ -122,6 +122,21 @@ for (const { kind, written } of ways) {
   })
 }
 
+t.test('SEC-156 a removal with more tokens than a sweep ends at a turn is finished turn by turn', async (t) => {
+  const { shared, weak, rig } = await createTwo(t)
+  const made = await rig.must('write', scopePath, body)
+  for (let n = 0; n < 22; n++) await Promise.all(Array.from({ length: 50 }, () => login(rig, made)))
+  weak.arm({ at: 1, kind: 'dies', written: true })
+  await rig.ask('delete', scopePath)
+  const other = await createLaterRig(t, shared, 61_000)
+  t.equal((await other.store.list('token-group/', { limit: 1000 })).length, 1000)
+  const left = async () => (await other.store.list('token-group/', { limit: 1000 })).length
+  await other.must('write', 'auth/token/tidy')
+  await sweepUntil('it is through', other, async () => await left() === 0)
+  await sweepUntil('the scope is gone', other, async () => (await other.ask('read', scopePath)).code === 'not_found')
+  t.strictSame(await partsLeft(other), [])
+})
+
 /** What somebody else does while a scope waits before its nth write; answers what became of the scope. */
 async function meanwhile (t: Test, at: number, act: (other: Rig) => Promise<unknown>) {
   const { shared, weak, rig } = await createTwo(t)

@@ -16,6 +16,8 @@ const makingMs = 180_000
 const takeoverMs = 60_000
 /** What a request under way makes after the end is found then. */
 const lastLookMs = 120_000
+/** Tokens that a sweep ends before others have their turn. */
+const turn = 1000
 
 export interface ScopeWorkOptions {
   readonly scopes: ScopeStore
@@ -24,7 +26,8 @@ export interface ScopeWorkOptions {
   readonly policies: Pick<PolicyStore, 'put' | 'delete'>
   readonly roles: ScopeRoles
   readonly unmount: (mount: Mount, nowMs: number) => Promise<void>
-  readonly revokeGroup: (group: string, nowMs: number) => Promise<void>
+  /** Ends tokens that logins of a role made, no more than about `limit`; whether none is left. */
+  readonly revokeGroup: (group: string, nowMs: number, limit: number) => Promise<boolean>
   /** Told of a scope that somebody began to make and did not finish. */
   readonly onUnfinished: (name: string) => void
 }
@@ -69,15 +72,19 @@ export function createScopeWork (options: ScopeWorkOptions) {
     return { scope: finished.scope, mounts: made, roleId, secretId }
   }
 
-  /** Nobody logs in any more, then what logged in ends, then the rights, then the data. Repeatable, by several at once. */
-  async function endParts (scope: Scope, nowMs: number): Promise<void> {
+  /**
+   * Nobody logs in any more, then what logged in ends, then the rights, then the data. Repeatable, by
+   * several at once. False where there are more tokens than `tokensMax`, and the rest is not done.
+   */
+  async function endParts (scope: Scope, nowMs: number, tokensMax = Infinity): Promise<boolean> {
     await mounts.load()
     const auth = mounts.byAccessor(scope.authAccessor)
     // A mount that is gone took its roles, secret_ids and tokens with it.
     if (auth !== null) await roles.end(siteOf(auth, nowMs), roleOf(scope))
-    await revokeGroup(scope.id, nowMs)
+    if (!await revokeGroup(scope.id, nowMs, tokensMax)) return false
     await policies.delete(policyNameOf(scope))
     for (const mount of mounts.all('secret').filter((mount) => mount.scope === scope.id)) await endMount(mount, nowMs)
+    return true
   }
 
   async function endMount (mount: Mount, nowMs: number): Promise<void> {
@@ -90,10 +97,11 @@ export function createScopeWork (options: ScopeWorkOptions) {
     }
   }
 
-  /** Takes a scope away whose record says so. */
-  async function finish (held: Held, nowMs: number): Promise<void> {
-    await endParts(held.scope, nowMs)
-    await scopes.forget(held, nowMs + lastLookMs).catch(ignoreConflict)
+  /** Takes a scope away whose record says so, or as much of it as a turn may. */
+  async function finish (held: Held, nowMs: number, tokensMax = Infinity): Promise<void> {
+    const isThrough = await endParts(held.scope, nowMs, tokensMax)
+    const next = isThrough ? scopes.forget(held, nowMs + lastLookMs) : scopes.write(held.scope, held.stamp, nowMs)
+    await next.catch(ignoreConflict)
   }
 
   /** Marks a scope, so that whoever makes it comes no further and any broker goes on with its end. */
@@ -134,7 +142,7 @@ export function createScopeWork (options: ScopeWorkOptions) {
       return
     }
     if (scope.state === 'making') options.onUnfinished(scope.name)
-    await finish(await mark(held, nowMs), nowMs)
+    await finish(await mark(held, nowMs), nowMs, turn)
   }
 
   return {
