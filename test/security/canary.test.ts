@@ -33,8 +33,8 @@ function createSecrets () {
   }
 }
 
-/** What the contract has answers repeat to whoever sent it, none of them a secret's place: it is searched for everywhere else. */
-const repeated = new Set(['a segment of a path', 'a ttl', 'a cidr list', 'a namespace'])
+/** What answers repeat to whoever sent it, as the contract has it or since it is a path, none of them a secret's place: it is searched for everywhere else. */
+const repeated = new Set(['a segment of a path', 'a ttl', 'a cidr list', 'a namespace', 'a grant'])
 
 type Secrets = ReturnType<typeof createSecrets>
 
@@ -127,6 +127,13 @@ async function exercise (broker: TestBroker, root: string, secrets: Secrets, sts
     await ask('GET', version === '1' ? 'kv1/a' : 'kv2/data/a')
     await ask('PUT', version === '1' ? 'kv1/large' : 'kv2/data/large', { body: version === '1' ? { large: mark('a large value of KV 1').repeat(2000) } : { data: { large: mark('a large value of KV 2').repeat(2000) } } })
   }
+
+  const scope = await put('sys/latchkey/scopes/marked', { mounts: { marked: { rotation: { stable_path: 'never' } } }, metadata: { note: mark('metadata of a scope') } })
+  secrets.keep('a scope\'s secret_id', textOf(scope, 'secret_id'))
+  secrets.keep('a scope\'s mount name', (scope.body.data?.['mounts'] as Record<string, { name: string }>)['marked']?.name.slice(-26) ?? '')
+  secrets.keep('another secret_id of a scope', textOf(await put('sys/latchkey/scopes/marked/secret-id', { metadata: { note: mark('metadata of a scope\'s secret_id') } }), 'secret_id'))
+  await put('sys/latchkey/scopes/marked', { mounts: { [mark('a mount of a scope')]: {} } })
+  await put('sys/latchkey/scopes/other', { mounts: { other: {} }, grants: { [`kv1/${mark('a grant')}`]: ['everything'] }, metadata: { note: [mark('a list as metadata')] } })
 
   // Mistakes of every kind, each with a secret in it.
   await ask('PUT', 'cubbyhole/x', { body: `{"value":"${mark('broken JSON')}"` })
