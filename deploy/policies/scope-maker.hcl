@@ -1,6 +1,7 @@
 # Makes scopes for teams and takes them away: key-value mounts, an AppRole role and a policy for just those, without any
 # right on mounts, roles or policies themselves. The name is the limit: mounts of the scope team-web are team-web or lie
-# below it. Whoever holds this gets the secret_ids; with a min_wrapping_ttl on the rule every answer is sealed.
+# below it. It includes the secret_ids of all scopes of these names, so make none with more rights under them by other means.
+# With a min_wrapping_ttl on the rule every answer is sealed.
 path "sys/latchkey/scopes" {
   capabilities = ["list"]
 }
