@@ -19,8 +19,8 @@ export interface SeenClient extends Client {
   readonly lastSeenAtMs: number
   /** The newest slot whose name it used. */
   readonly slot: number
-  /** When it last asked the resolver for the mount's name; null: it was not seen to. */
-  readonly resolvedAtMs: number | null
+  /** The newest slot whose name the resolver told it; 0: none. */
+  readonly resolvedSlot: number
 }
 
 /**
@@ -103,12 +103,15 @@ export function createRehearsal (
         ...client,
         lastSeenAtMs: nowMs,
         slot: Math.max(slot, former?.slot ?? 0),
-        resolvedAtMs: former?.resolvedAtMs ?? null
+        resolvedSlot: former?.resolvedSlot ?? 0
       }))
     },
     resolved (mount, client, nowMs) {
       note(mount, client, (former) => ({
-        ...client, lastSeenAtMs: former?.lastSeenAtMs ?? nowMs, slot: former?.slot ?? 0, resolvedAtMs: nowMs
+        ...client,
+        lastSeenAtMs: former?.lastSeenAtMs ?? nowMs,
+        slot: former?.slot ?? 0,
+        resolvedSlot: mount.rotation?.slot ?? 0
       }))
     },
     knows: (mount, client, slot) => {
@@ -154,7 +157,6 @@ function idOf ({ role, secretIdAccessor, tokenAccessor, address }: Client): stri
 
 function newer (a: SeenClient | undefined, b: SeenClient): SeenClient {
   if (a === undefined) return b
-  const [later, earlier] = a.lastSeenAtMs > b.lastSeenAtMs ? [a, b] : [b, a]
-  const resolvedAtMs = Math.max(later.resolvedAtMs ?? 0, earlier.resolvedAtMs ?? 0)
-  return { ...later, slot: Math.max(a.slot, b.slot), resolvedAtMs: resolvedAtMs === 0 ? null : resolvedAtMs }
+  const later = a.lastSeenAtMs > b.lastSeenAtMs ? a : b
+  return { ...later, slot: Math.max(a.slot, b.slot), resolvedSlot: Math.max(a.resolvedSlot, b.resolvedSlot) }
 }

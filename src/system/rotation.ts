@@ -125,7 +125,7 @@ export function createRotationOperations ({ mounts, rotator, rehearsal }: Rotati
         if (rotation === null || !rotation.enabled) throw notFound()
         const seen = await rehearsal.clients(mount)
         const current = seen.filter(({ slot }) => slot >= rotation.slot)
-        const direct = current.filter(({ resolvedAtMs }) => resolvedAtMs === null)
+        const direct = current.filter(({ resolvedSlot }) => resolvedSlot < rotation.slot)
         return {
           kind: 'data',
           data: { slot: rotation.slot, clients: direct.map(clientData), resolving: current.length - direct.length }

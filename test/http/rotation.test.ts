@@ -337,6 +337,11 @@ t.test('old names that somebody uses', async (t) => {
     await until('both were seen', async () => (await rehearse())['resolving'] === 1 && (await rehearse())['clients'] !== null)
     t.match((await rehearse())['clients'], [{ role_name: 'job', secret_id_accessor: secretIdAccessor, address: '127.0.0.7' }])
     t.equal(((await rehearse())['clients'] as unknown[]).length, 1)
+    await broker.must('POST', `${rotation}/rehearsed/rotate`)
+    const next = await nameOf(broker, 'rehearsed')
+    await broker.ask('GET', `${next}/x`, { token: asking.client_token })
+    await until('it is named too: it has the next name from somewhere else', async () =>
+      (await rehearse())['resolving'] === 0 && JSON.stringify((await rehearse())['clients']).includes('127.0.0.1'))
   })
 
   t.test('a retired name ends the token that uses it, where that is chosen', async (t) => {

@@ -12,15 +12,15 @@ t.test('clients that two brokers saw are one list, each client once with what ei
   const mount = await broker.enable()
   const [one, two] = [createRehearsal({ mounts: broker.mounts, store }), createRehearsal({ mounts: broker.mounts, store })]
   one.used(mount, client('a'), 1, 1000)
-  one.resolved(mount, client('b'), 1000)
+  one.resolved(broker.mount(), client('b'), 1000)
   two.used(mount, client('a'), 2, 2000)
   two.used(mount, client('b'), 2, 3000)
   t.equal((await one.clients(mount)).length, 2)
   await Promise.all([one.share(4000), two.share(4000)])
   for (const rehearsal of [one, two]) {
     t.match(await rehearsal.clients(mount), [
-      { address: 'b', slot: 2, lastSeenAtMs: 3000, resolvedAtMs: 1000 },
-      { address: 'a', slot: 2, lastSeenAtMs: 2000, resolvedAtMs: null }
+      { address: 'b', slot: 2, lastSeenAtMs: 3000, resolvedSlot: 1 },
+      { address: 'a', slot: 2, lastSeenAtMs: 2000, resolvedSlot: 0 }
     ])
   }
   t.ok(two.knows(mount, client('a'), 1))
