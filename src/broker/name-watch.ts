@@ -180,6 +180,7 @@ export function createNameWatch (options: NameWatchOptions) {
     probed,
     /** A client asked the resolver, and will learn of the next name. */
     resolved (mount: Mount, token: Token, address: string): void {
+      if (mount.rotation?.enabled !== true) return
       enqueue(uses, async () => rehearsal.resolved(mount, (await identify(token, address)).client, now()))
     },
     /** Looks that were dropped under load. */

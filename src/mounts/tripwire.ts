@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { Mount, PastName } from '../core/model.ts'
 import { derivedLength } from '../core/name-form.ts'
 import { deriveName, type NameMac } from './rotation.ts'
@@ -12,7 +12,7 @@ export interface Tripped {
   readonly isWritten: boolean
 }
 
-/** Recognises former names of all mounts, the last ones, when they do not answer. It holds their HMACs under a key of this process, and no name. */
+/** Recognises former names of all mounts, the last ones, when they do not answer. It holds their hashes with a secret of this process, and no name. */
 export interface Tripwire {
   /** Follows the table; what was known before is not derived again. */
   follow (mounts: Iterable<Mount>): void
@@ -20,37 +20,61 @@ export interface Tripwire {
   find (path: string): Tripped | null
 }
 
+/** A mount with its former names and what they are recognised by; null for one whose key was destroyed. */
+interface Watched {
+  mount: Mount
+  readonly names: readonly PastName[]
+  readonly digests: readonly (string | null)[]
+}
+
 const derivedForm = /[0-9a-v]{26}$/
 /** Slashes of the longest name: `auth/` and those of its prefix. */
 const segmentsMax = 10
 
 export function createTripwire (mac: NameMac): Tripwire {
-  const secret = randomBytes(32)
-  let digests = new Map<string, string>()
-  let retired = new Map<string, Tripped>()
+  const secret = randomBytes(32).toString('base64url')
+  let watched = new Map<string, Watched>()
+  const retired = new Map<string, { readonly of: Watched, readonly name: PastName }>()
 
-  const digest = (name: string) => createHmac('sha256', secret).update(name).digest('base64url')
+  const digest = (name: string) => hash('sha256', secret + name, 'base64url')
 
-  function digestOf (mount: Mount, { term, slot, prefix }: Pick<PastName, 'term' | 'slot' | 'prefix'>): string | null {
+  function digestOf (mount: Mount, { term, slot, prefix }: PastName): string | null {
     const derived = deriveName(mac, term, mount.accessor, slot)
     return derived === null ? null : digest(`${mount.table === 'auth' ? 'auth/' : ''}${prefix}${derived}`)
   }
 
+  /** Most mounts have not changed since the last time, whatever it was that did. */
+  function renew (mount: Mount, names: readonly PastName[], former: Watched | undefined): Watched {
+    const known = new Map(former?.names.map((name, n) => [idOf(name), former.digests[n] ?? null]))
+    const digests = names.map((name) => known.get(idOf(name)) ?? digestOf(mount, name))
+    const of = { mount, names, digests }
+    forget(former)
+    for (const [n, name] of names.entries()) {
+      const made = digests[n]
+      if (made) retired.set(made, { of, name })
+    }
+    return of
+  }
+
+  function forget (former: Watched | undefined): void {
+    for (const made of former?.digests ?? []) if (made !== null) retired.delete(made)
+  }
+
   return {
     follow (mounts) {
-      const known = digests
-      digests = new Map()
-      retired = new Map()
+      const former = watched
+      watched = new Map()
       for (const mount of mounts) {
-        for (const name of retiredNames(mount)) {
-          const id = `${mount.accessor}/${name.term}/${name.slot}/${name.prefix}`
-          const made = known.get(id) ?? digestOf(mount, name)
-          if (made === null) continue
-          digests.set(id, made)
-          const { slot, replacedAtMs, endsAtMs } = name
-          retired.set(made, { mount, slot, replacedAtMs, isWritten: endsAtMs === null })
-        }
+        const names = retiredNames(mount)
+        const before = former.get(mount.accessor)
+        former.delete(mount.accessor)
+        if (before !== undefined && areSame(before.names, names)) {
+          before.mount = mount
+          watched.set(mount.accessor, before)
+        } else if (names.length > 0) watched.set(mount.accessor, renew(mount, names, before))
+        else forget(before)
       }
+      for (const gone of former.values()) forget(gone)
     },
     find (path) {
       let end = 0
@@ -58,12 +82,23 @@ export function createTripwire (mac: NameMac): Tripwire {
         const slash = path.indexOf('/', end === 0 ? 0 : end + 1)
         end = slash === -1 ? path.length : slash
         if (end < derivedLength || !derivedForm.test(path.slice(end - derivedLength, end))) continue
-        const tripped = retired.get(digest(path.slice(0, end)))
-        if (tripped !== undefined) return tripped
+        const found = retired.get(digest(path.slice(0, end)))
+        if (found === undefined) continue
+        const { of: { mount }, name: { slot, replacedAtMs, endsAtMs } } = found
+        return { mount, slot, replacedAtMs, isWritten: endsAtMs === null }
       }
       return null
     }
   }
+}
+
+const idOf = ({ term, slot, prefix }: PastName) => `${term}/${slot}/${prefix}`
+
+function areSame (some: readonly PastName[], others: readonly PastName[]): boolean {
+  return some.length === others.length && some.every((one, n) => {
+    const other = others[n]
+    return other !== undefined && idOf(one) === idOf(other) && one.endsAtMs === other.endsAtMs
+  })
 }
 
 /** Former names, and the last one of a rotation that was turned off. */

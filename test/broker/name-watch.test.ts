@@ -5,6 +5,7 @@ import type { Culprit } from '../../src/broker/reaction.ts'
 import type { Seen } from '../../src/broker/broker.ts'
 import { BrokerError } from '../../src/core/errors.ts'
 import type { Token } from '../../src/core/model.ts'
+import { plainConfig } from '../../src/mounts/mount-table.ts'
 import { createRehearsal } from '../../src/mounts/rehearsal.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { tokenOf } from '../audit/fixtures.ts'
@@ -40,6 +41,7 @@ async function createRig () {
     findToken: async (): Promise<Token | null> => null,
     react: async (culprit: Culprit) => { culprits.push(culprit) }
   }
+  const rehearsal = createRehearsal({ mounts: broker.mounts, store })
   let finds = 0
   const watch = createNameWatch({
     tripwire: {
@@ -48,14 +50,14 @@ async function createRig () {
         return broker.tripwire.find(path)
       }
     },
-    rehearsal: createRehearsal({ mounts: broker.mounts, store }),
+    rehearsal,
     publish: (event) => { events.push(event) },
     now: () => broker.clock.nowMs,
     findToken: () => behaviour.findToken(),
     react: (culprit) => behaviour.react(culprit),
     onError: (error) => { errors.push(error) }
   })
-  return { broker, watch, retired, events, culprits, errors, behaviour, finds: () => finds }
+  return { broker, watch, rehearsal, retired, events, culprits, errors, behaviour, finds: () => finds }
 }
 
 t.test('SEC-220 nothing is looked at before the answer has left, whatever the path is', async (t) => {
@@ -123,6 +125,17 @@ t.test('a store that does not tell who is behind a token delays no alarm', async
   t.equal(errors.length, 1)
   t.match(events, [{ type: 'tripwire', tokenAccessor: token.accessor, role: null }])
   t.match(culprits, [{ tokenAccessor: token.accessor, lineage: null }], 'the token at least')
+})
+
+t.test('of mounts that keep their names nobody remembers who asked for them', async (t) => {
+  const { broker, watch, rehearsal } = await createRig()
+  const plain = await broker.mounts.enable({
+    path: 'plain', table: 'secret', type: 'kv', description: '', options: null, config: plainConfig, local: false, sealWrap: false
+  })
+  watch.resolved(plain, token, '10.0.0.1')
+  watch.resolved(broker.mount(), token, '10.0.0.1')
+  await watch.idle()
+  t.strictSame([(await rehearsal.clients(plain)).length, (await rehearsal.clients(broker.mount())).length], [0, 1])
 })
 
 t.test('nobody has a token of somebody else ended from where it is not good', async (t) => {
