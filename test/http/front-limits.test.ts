@@ -78,7 +78,7 @@ t.test('SEC-289 SEC-259 ambiguous framing is 400 and a closed connection, counte
     t.equal(parseAnswer(text).status, 400, JSON.stringify(head))
     t.equal(text.split('HTTP/1.1 ').length, 2, 'one answer')
   }
-  for (const bytes of ['GET /v1/a HTTP/1.1\nhost: h\n\n', 'POST /v1/a HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'GET /v1/a b HTTP/1.1\r\n\r\n', '\x16\x03\x01\x02\x00\x01', 'SCAN /v1/a HTTP/1.1\r\nhost: h\r\n\r\n']) {
+  for (const bytes of ['GET /v1/a HTTP/1.1\nhost: h\n\n', 'POST /v1/a HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'GET /v1/a b HTTP/1.1\r\n\r\n', '\x16\x03\x01\x02\x00\x01', 'FIND /v1/a HTTP/1.1\r\nhost: h\r\n\r\n']) {
     const connection = await connectRaw(front)
     connection.send(bytes)
     const text = await connection.closed()
