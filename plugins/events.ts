@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { BrokerError } from '../src/core/errors.ts'
-import type { EventStream, Published, Subscription } from '../src/core/events.ts'
+import { eventData, type EventStream, type Published, type Subscription } from '../src/core/events.ts'
 import { writeError } from './errors.ts'
 
 /** What a client asked to be told. */
@@ -122,6 +122,6 @@ export function createEventConnections (
 
 /** JSON has no line ends of its own, so an event is one `data` line. */
 function textOf ({ id, atMs, event }: Published): string {
-  const data = JSON.stringify({ time: new Date(atMs).toISOString(), ...event })
+  const data = JSON.stringify({ time: new Date(atMs).toISOString(), type: event.type, ...eventData(event) })
   return `id: ${id}\nevent: ${event.type}\ndata: ${data}\n\n`
 }

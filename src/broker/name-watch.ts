@@ -131,16 +131,20 @@ export function createNameWatch (options: NameWatchOptions) {
   async function alarm (tripped: Tripped, { token, address }: Probe): Promise<void> {
     const { mount, slot } = tripped
     const isToEnd = token !== null && tripped.isWritten && mayComeFrom(token, address)
-    const reaction = isToEnd ? mount.rotation?.reaction ?? 'log' : 'log'
+    const chosen = mount.rotation?.reaction ?? 'log'
+    const least = chosen === 'log' ? 'log' : 'webhook'
+    const reaction = isToEnd ? chosen : least
     const id = `${reaction}/${mount.accessor}/${slot}/${token?.accessor ?? ''}/${address}`
     if (!isDue(id)) return
     const { client, login } = await identifyAnyway(token, address)
     const tell = (done: TripwireEvent['reaction']) => publish(event(mount, tripped, token, client, { grace: 'outside', reaction: done }))
     try {
-      if (token !== null && reaction !== 'log') await options.react(culpritOf(mount, token, { client, login }, reaction), now())
+      if (token !== null && reaction !== least) {
+        await options.react(culpritOf(mount, token, { client, login }, reaction), now())
+      }
       tell(reaction)
     } catch (error) {
-      tell('log')
+      tell(least)
       told.set(id, { atMs: Number.NEGATIVE_INFINITY })
       throw error
     }

@@ -1,5 +1,11 @@
+import type { Json, JsonObject } from './json.ts'
+
 /** Something that happened and that others may want to know. Holds no secret and no name that rotates. */
 export type BrokerEvent = RotationEvent | TripwireEvent | LeaseEvent | LoginFailureEvent | AuditEvent
+
+export type EventType = BrokerEvent['type']
+
+export const eventTypes: readonly EventType[] = ['rotation', 'tripwire', 'lease', 'login-failure', 'audit-degraded']
 
 /** A mount has another name. */
 export interface RotationEvent {
@@ -29,7 +35,7 @@ export interface TripwireEvent {
   readonly secretIdAccessor: string | null
   readonly address: string
   /** What the broker does about it. */
-  readonly reaction: 'none' | 'log' | 'revoke-token' | 'revoke-secret-id'
+  readonly reaction: 'none' | 'log' | 'webhook' | 'revoke-token' | 'revoke-secret-id'
 }
 
 /** A credential was leased, or a lease ended. */
@@ -52,6 +58,13 @@ export interface AuditEvent {
   readonly type: 'audit-degraded'
   readonly device: string
   readonly failing: boolean
+}
+
+/** What others are told of an event: all but its type, by names like those of the API. */
+export function eventData (event: BrokerEvent): JsonObject {
+  const { type: _type, ...rest } = event
+  const members = Object.entries(rest satisfies Readonly<Record<string, Json>>)
+  return Object.fromEntries(members.map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]))
 }
 
 /** An event as subscribers get it. */

@@ -79,8 +79,8 @@ export interface RotationSettings {
   readonly jitterSeconds: number
   /** Whether the mount's own path answers; `capability`: to tokens that may read `sys/latchkey/stable/<path>`. */
   readonly stablePath: 'always' | 'capability' | 'never'
-  /** What becomes of who uses a retired name. An event is published in any case. */
-  readonly reaction: 'log' | 'revoke-token' | 'revoke-secret-id'
+  /** What becomes of who uses a retired name; each includes those before it. An event is published in any case. */
+  readonly reaction: 'log' | 'webhook' | 'revoke-token' | 'revoke-secret-id'
 }
 
 /** The path prefix under which requests reach a mount, with its slash: `aws/`, `auth/approle/`. */

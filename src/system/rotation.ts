@@ -21,7 +21,7 @@ const prefixForm = /^(?:[a-z0-9](?:[a-z0-9_.-]*[a-z0-9_-])?\/){0,8}(?:[a-z0-9][a
 const prefixLengthMax = 64
 const builtIn = new Set(['system', 'cubbyhole', 'identity', 'token'])
 const stablePaths = ['always', 'capability', 'never'] as const
-const reactions = ['log', 'revoke-token', 'revoke-secret-id'] as const
+const reactions = ['log', 'webhook', 'revoke-token', 'revoke-secret-id'] as const
 
 const pathField = { path: text('The mount\'s own path, as `aws` or `auth/approle`') }
 /** How names rotate, as a caller gives it. */
@@ -31,7 +31,7 @@ export const settingFields = {
   grace_period: duration('How long a replaced name still answers'),
   jitter: duration('A firing comes later by less than this'),
   stable_path: text('Whether the mount\'s own path answers: `always`, `capability`, `never`'),
-  on_tripwire: text('What becomes of who uses a retired name: `log`, `revoke-token`, `revoke-secret-id`')
+  on_tripwire: text('What becomes of who uses a retired name: `log`, `webhook`, `revoke-token`, `revoke-secret-id`; each includes those before it')
 }
 
 /** The mount of a request path, `auth/…` for auth methods; null: none. */

@@ -4,7 +4,7 @@ import { createNameWatch } from '../../src/broker/name-watch.ts'
 import type { Culprit } from '../../src/broker/reaction.ts'
 import type { Seen } from '../../src/broker/broker.ts'
 import { BrokerError } from '../../src/core/errors.ts'
-import type { Token } from '../../src/core/model.ts'
+import type { RotationSettings, Token } from '../../src/core/model.ts'
 import { plainConfig } from '../../src/mounts/mount-table.ts'
 import { createRehearsal } from '../../src/mounts/rehearsal.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -28,10 +28,10 @@ function probeOf (path: string, remoteAddress = '10.0.0.1', caller = token): See
   }
 }
 
-async function createRig () {
+async function createRig (chosen: RotationSettings['reaction'] = 'revoke-secret-id') {
   const store = createMemoryStore()
   const broker = await createTestBroker(store, 0)
-  const mount = await broker.enable('team/kv', { cron: null, reaction: 'revoke-secret-id' })
+  const mount = await broker.enable('team/kv', { cron: null, reaction: chosen })
   const retired = broker.name()
   await broker.rotator.rotate(mount, { expectedSlot: null, graceSeconds: 0 })
   const events: BrokerEvent[] = []
@@ -72,6 +72,20 @@ t.test('SEC-220 nothing is looked at before the answer has left, whatever the pa
   t.strictSame(culprits, [{ mount: 'team/kv', tokenAccessor: token.accessor, lineage: { secretIdAccessor: 's', mountAccessor: token.mountAccessor } }])
 })
 
+t.test('each reaction includes those before it, and without a token there is nobody to revoke', async (t) => {
+  for (const [chosen, withToken, without, revokes] of [
+    ['log', 'log', 'log', 0], ['webhook', 'webhook', 'webhook', 0], ['revoke-token', 'revoke-token', 'webhook', 1], ['revoke-secret-id', 'revoke-secret-id', 'webhook', 1]
+  ] as const) {
+    const { watch, retired, events, culprits } = await createRig(chosen)
+    const seen = probeOf(`${retired}/x`)
+    watch.see(seen)
+    watch.see({ ...seen, verdict: { ...seen.verdict, live: null } })
+    await watch.idle()
+    t.match(events, [{ reaction: withToken, tokenAccessor: token.accessor }, { reaction: without, tokenAccessor: null }], chosen)
+    t.equal(culprits.length, revokes)
+  }
+})
+
 t.test('a flood of probes costs looks, and tells of one client once', async (t) => {
   const { watch, retired, events } = await createRig()
   for (let n = 0; n < 10_000; n++) watch.see(probeOf(`${retired}/${n}`))
@@ -109,11 +123,11 @@ t.test('what could not be written down is tried again at the next use, and is no
   watch.see(probeOf(`${retired}/x`))
   await watch.idle()
   t.equal(errors.length, 1)
-  t.match(events, [{ reaction: 'log' }])
+  t.match(events, [{ reaction: 'webhook' }])
   behaviour.react = react
   watch.see(probeOf(`${retired}/x`))
   await watch.idle()
-  t.match(events, [{ reaction: 'log' }, { reaction: 'revoke-secret-id' }])
+  t.match(events, [{ reaction: 'webhook' }, { reaction: 'revoke-secret-id' }])
   t.equal(culprits.length, 1)
 })
 
@@ -142,7 +156,7 @@ t.test('nobody has a token of somebody else ended from where it is not good', as
   const { watch, retired, events, culprits } = await createRig()
   watch.see(probeOf(`${retired}/x`, '10.9.9.9', { ...token, boundCidrs: ['10.0.0.0/24'] }))
   await watch.idle()
-  t.match(events, [{ tokenAccessor: token.accessor, address: '10.9.9.9', reaction: 'log' }])
+  t.match(events, [{ tokenAccessor: token.accessor, address: '10.9.9.9', reaction: 'webhook' }])
   t.strictSame(culprits, [])
 })
 
@@ -154,7 +168,7 @@ t.test('a name whose grace has just ended is told at once, and punished when all
   t.equal(broker.reach(old), null)
   watch.see(probeOf(`${old}/x`))
   await watch.idle()
-  t.match(events, [{ grace: 'outside', slotsAgo: 1, reaction: 'log' }])
+  t.match(events, [{ grace: 'outside', slotsAgo: 1, reaction: 'webhook' }])
   await broker.rotator.tick()
   watch.see(probeOf(`${old}/x`))
   await watch.idle()

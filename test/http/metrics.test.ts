@@ -50,7 +50,7 @@ t.test('SEC-222 metrics of rotations, alarms, leases and logins bear the mounts\
     /^latchkey_rotation_timestamp_seconds\{mount="quiet"\} 1[0-9.]+$/m,
     /^latchkey_tripwires_total\{mount="quiet",grace="inside",reaction="none",known_client="true"\} 1$/m,
     /^latchkey_tripwires_total\{mount="quiet",grace="outside",reaction="revoke-token",known_client="false"\} 1$/m,
-    /^latchkey_tripwires_total\{mount="quiet",grace="outside",reaction="log",known_client="false"\} 1$/m,
+    /^latchkey_tripwires_total\{mount="quiet",grace="outside",reaction="webhook",known_client="false"\} 1$/m,
     /^latchkey_login_failures_total\{mount="auth\/approle"\} 1$/m,
     /^latchkey_name_looks_missed_total 0$/m
   ]) t.match(text, line)
