@@ -37,6 +37,12 @@ function asList (text: string): string[] {
   return text.split(',').map((item) => item.trim()).filter((item) => item !== '')
 }
 
+function asHosts (text: string): string[] {
+  const hosts = asList(text)
+  if (hosts.every((host) => /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.test(host))) return hosts
+  throw new Error('must be host names or addresses, with or without a port, such as hooks.example.com:8443 or [::1]:9000')
+}
+
 /** An address to listen on: `127.0.0.1:8200`, `[::1]:8200`. Port 0 takes a free one. */
 export interface ListenAddress {
   readonly host: string
@@ -76,7 +82,8 @@ export const settings = {
   leaseTtlSecondsMax: setting('LEASE_TTL_SECONDS_MAX', '2764800', 'Longest TTL; seconds, 60 to 315360000.', asInteger(60, 315_360_000)),
   awsIdentity: setting('AWS_IDENTITY', 'static', 'Whose AWS credentials the broker assumes roles with: `static` (config/root), `environment`, `web-identity`, `container`, `instance`; in development also `chain`, the SDK\'s search.', asOneOf('static', 'environment', 'web-identity', 'container', 'instance', 'chain')),
   awsRegion: setting('AWS_REGION', null, 'Region where an AWS mount names none. Not set: AWS_REGION, AWS_DEFAULT_REGION, us-east-1.', asText),
-  awsEndpoints: setting('AWS_ENDPOINTS', '', 'Host names besides AWS\'s own that an STS endpoint may have, comma separated.', asList),
+  awsEndpoints: setting('AWS_ENDPOINTS', '', 'Host names besides AWS\'s own that an STS endpoint may have, comma separated.', asHosts),
+  notifierHosts: setting('NOTIFIER_HOSTS', '', 'Hosts, with or without a port, that notifiers may reach at private addresses, comma separated; listed loopback ones also by http.', asHosts),
   clusterName: setting('CLUSTER_NAME', 'latchkey', 'Name shown by health and seal-status; 1 to 64 letters, digits, `.`, `_`, `-`.', asClusterName),
   logLevel: setting('LOG_LEVEL', 'info', '`trace`, `debug`, `info`, `warn`, `error` or `fatal`.', asOneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal')),
   emulator: setting('EMULATOR', null, 'Development only: `on` starts the local AWS emulator, a port starts it there, a URL uses one that runs, `off` uses none.', asEmulator),

@@ -22,6 +22,7 @@ import { createKvEngine, isVersioned } from './engines/kv/engine.ts'
 import { createLeases } from './leases/lease-manager.ts'
 import { createMetrics, type Reading } from './metrics/metrics.ts'
 import { createMountTable, plainConfig, type MountTable } from './mounts/mount-table.ts'
+import { createNotifierParts } from './notifier-parts.ts'
 import type { OpenStore } from './open-store.ts'
 import { createPolicyStore } from './policies/policy-store.ts'
 import { createNameMac, createRotatingNames } from './rotating-names.ts'
@@ -117,11 +118,13 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     endSecretId: (accessor) => backends.endSecretId(accessor),
     keys: kv.kept, count: (event) => metrics.count(event), canHoldNames: (mount) => mount.type === 'kv' && isVersioned(mount)
   })
+  const notifiers = createNotifierParts({
+    config, logger, store, clock, revision, mounts, subscribe: rotatingNames.subscribe, nudge
+  })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls, kv,
     unmount: unmounting.unmount,
-    remountOperations: remounting.operations,
-    nameOperations: rotatingNames.operations,
+    furtherOperations: [...remounting.operations, ...rotatingNames.operations, ...notifiers.operations],
     rotator: rotatingNames.rotator,
     probed: rotatingNames.watch.probed, nudge,
     audit: () => audit,
@@ -134,11 +137,10 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     handlers: new Map<string, DueHandler>([
       ...leases.handlers,
       ...backends.dueHandlers,
-      ['token', revocation.expire],
-      ['dying', revocation.bury],
-      ['unmount', unmounting.finish],
-      ['remount', remounting.finish],
-      ...rotatingNames.dueHandlers
+      ['token', revocation.expire], ['dying', revocation.bury],
+      ['unmount', unmounting.finish], ['remount', remounting.finish],
+      ...rotatingNames.dueHandlers,
+      ...notifiers.dueHandlers
     ]),
     onError: (kind, error) => logger.error({ kind, err: error }, 'due work failed and will be done again')
   })
@@ -153,7 +155,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
   })
   await mountBuiltIns(mounts)
 
-  let storeIsThere = true
+  const storeWatch = watchStore(opened, logger)
   const tls = openTlsFiles(config)
   const http = createHttpServer({
     broker,
@@ -165,20 +167,19 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     isOurs: (clientToken) => signer.verify(clientToken, clock.now()) !== null,
     ...(tls !== null && { tls })
   })
-  const metrics = createMetrics({ readings: [...readingsOf(http, audit), ...rotatingNames.readings] })
-  registerStatus(http.app, factsOf(config, opened, () => problemsOf(opened, audit, storeIsThere, revision.isFresh())))
-  async function lookForStore (): Promise<void> {
-    storeIsThere = await opened.isThere()
-    if (!storeIsThere) logger.fatal('the store came back empty or as another one: bring the right one back')
-  }
+  const readings = [...readingsOf(http, audit), ...rotatingNames.readings, ...notifiers.readings]
+  const metrics = createMetrics({ readings })
+  const degraded = () => problemsOf(opened, audit, storeWatch.isThere(), revision.isFresh())
+  registerStatus(http.app, factsOf(config, opened, degraded))
   const scheduler = createScheduler({
     logger,
     everyMs: [
       { name: 'follow the revision', periodMs: 500, run: () => revision.poll() },
       { name: 'follow the store\'s time', periodMs: 5000, run: () => clock.follow() },
       ...rotatingNames.jobs,
+      ...notifiers.jobs,
       { name: 'look after audit files', periodMs: 2000, run: () => audit.check() },
-      { name: 'look whether the store is there', periodMs: 10_000, run: lookForStore }
+      { name: 'look whether the store is there', periodMs: 10_000, run: storeWatch.look }
     ],
     cron: [{ name: 'sweep', expression: '* * * * * *', run: () => sweeper.sweep() }, ...rotatingNames.cron]
   })
@@ -206,10 +207,22 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     async close (deadlineMs) {
       rotatingNames.release()
       await http.stop(deadlineMs)
-      const background = [scheduler.stop(), sweeper.stop(), rotatingNames.close(), backends.close()]
+      const background = [scheduler.stop(), sweeper.stop(), rotatingNames.close(), notifiers.close(), backends.close()]
       await within(backgroundMs, Promise.all(background))
       await audit.close()
       await store.close()
+    }
+  }
+}
+
+/** Whether the store is the one that this broker had, as of the last look. */
+function watchStore (opened: OpenStore, logger: Logger) {
+  let isThere = true
+  return {
+    isThere: () => isThere,
+    async look (): Promise<void> {
+      isThere = await opened.isThere()
+      if (!isThere) logger.fatal('the store came back empty or as another one: bring the right one back')
     }
   }
 }

@@ -56,8 +56,8 @@ export interface BackendParts {
   readonly kv: KvEngine
   readonly systemTtls: TtlBounds
   readonly unmount: (mount: Mount, nowMs: number) => Promise<void>
-  readonly remountOperations: readonly Operation[]
-  readonly nameOperations: readonly Operation[]
+  /** Of `sys/`, by parts that are put together elsewhere. */
+  readonly furtherOperations: readonly Operation[]
   readonly probed: NameWatch['probed']
   readonly rotator: Pick<Rotator, 'check' | 'configure'>
   readonly nudge: () => void
@@ -71,7 +71,8 @@ export interface BackendParts {
 const protectedPaths = [
   'auth/*', 'remount', 'audit', 'audit/*', 'raw*', 'rotate', 'rotate/keyring', 'rotate/root', 'config/cors',
   'config/auditing/*', 'config/ui/headers/*', 'plugins/catalog/*', 'revoke-prefix/*', 'revoke-force/*',
-  'leases/revoke-prefix/*', 'leases/revoke-force/*', 'leases/lookup/*', 'leases', 'internal/inspect/*', 'seal', 'step-down'
+  'leases/revoke-prefix/*', 'leases/revoke-force/*', 'leases/lookup/*', 'leases', 'internal/inspect/*', 'seal', 'step-down',
+  'latchkey/notifiers', 'latchkey/notifiers/*'
 ]
 
 /** All backends: those that can be mounted, and the broker's own. A new one is a line here. */
@@ -181,8 +182,7 @@ export function createBackends (parts: BackendParts) {
           backendOf
         }),
         ...scopes.operations,
-        ...parts.remountOperations,
-        ...parts.nameOperations,
+        ...parts.furtherOperations,
         ...createUiMountsOperations({
           mounts,
           version: apiVersion,

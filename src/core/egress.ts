@@ -68,12 +68,6 @@ export function isListed ({ allowedHosts }: EgressRules, { hostname, port }: Pla
   })
 }
 
-/** Refuses rules that could not be kept. @throws Error whose sentence begins with `what` is listed */
-export function checkEgressRules ({ allowedHosts }: EgressRules, what: string): void {
-  const fault = allowedHosts.find((host) => !/^(?:[a-z0-9.:-]+|\[[0-9a-f:.]+\](?::\d+)?)$/i.test(host))
-  if (fault !== undefined) throw new Error(`${what} must be a host name, with or without a port, and not ${fault}`)
-}
-
 function rangeOf (address: string): string {
   return ipaddr.isValid(address) ? ipaddr.process(address).range() : 'invalid'
 }

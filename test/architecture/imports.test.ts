@@ -11,6 +11,7 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   'src/leases': ['src/core'],
   'src/wrapping': ['src/core'],
   'src/audit': ['src/core'],
+  'src/notify': ['src/core'],
   'src/metrics': ['src/core', 'prom-client'],
   'src/store': ['src/core', 'ioredis'],
   'src/engines/aws': ['src/core', '@aws-sdk/client-sts', '@aws-sdk/credential-provider-*', '@smithy/credential-provider-imds'],
@@ -18,7 +19,7 @@ const rules: Readonly<Record<string, readonly string[]>> = {
   'src/auth/approle': ['src/core'],
   'src/broker': ['src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit'],
   'src/system': [
-    'src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit', 'src/metrics'
+    'src/core', 'src/mounts', 'src/tokens', 'src/policies', 'src/leases', 'src/wrapping', 'src/audit', 'src/metrics', 'src/notify'
   ],
   'src/system/token': ['src/core', 'src/tokens'],
   'src/system/scopes': ['src/core', 'src/mounts', 'src/policies', 'src/system'],

@@ -21,12 +21,12 @@ t.test('a production start', async (t) => {
       flags: ['--unknown', 'x'],
       settings: {
         LATCHKEY_LISTEN: '0.0.0.0:0', LATCHKEY_EMULATOR: 'on', LATCHKEY_LEASE_TTL_SECONDS: 'CNRYsoon', LATCHKEY_TLS_KEY_FILE: '/CNRYkey.pem',
-        LATCHKEY_UNHEARD_OF: 'CNRYx', NODE_TLS_REJECT_UNAUTHORIZED: '0', SSLKEYLOGFILE: '/CNRYlog', LATCHKEY_LOG_LEVEL: 'CNRYloud'
+        LATCHKEY_NOTIFIER_HOSTS: 'https://CNRYhost/path', LATCHKEY_AWS_ENDPOINTS: 'CNRYhost/', LATCHKEY_UNHEARD_OF: 'CNRYx', NODE_TLS_REJECT_UNAUTHORIZED: '0', SSLKEYLOGFILE: '/CNRYlog', LATCHKEY_LOG_LEVEL: 'CNRYloud'
       }
     })
     t.equal(code, 2)
     for (const name of ['--unknown', 'LATCHKEY_LISTEN', 'LATCHKEY_EMULATOR', 'LATCHKEY_LEASE_TTL_SECONDS', 'LATCHKEY_TLS_CERT_FILE',
-      'LATCHKEY_UNHEARD_OF', 'NODE_TLS_REJECT_UNAUTHORIZED', 'SSLKEYLOGFILE', 'LATCHKEY_LOG_LEVEL', 'LATCHKEY_DEV_ROOT_TOKEN', 'LATCHKEY_MASTER_KEY_FILE']) {
+      'LATCHKEY_NOTIFIER_HOSTS', 'LATCHKEY_AWS_ENDPOINTS', 'LATCHKEY_UNHEARD_OF', 'NODE_TLS_REJECT_UNAUTHORIZED', 'SSLKEYLOGFILE', 'LATCHKEY_LOG_LEVEL', 'LATCHKEY_DEV_ROOT_TOKEN', 'LATCHKEY_MASTER_KEY_FILE']) {
       t.match(output, new RegExp(`- ${name}`), name)
     }
     t.notMatch(output, /CNRY/)
@@ -65,6 +65,10 @@ t.test('a production start', async (t) => {
     t.match(await broker.ask('POST', 'sys/mounts/aws', { token, body: { type: 'aws' } }), { status: 204 })
     const local = await broker.ask('POST', 'aws/config/root', { token, body: { sts_endpoint: 'http://127.0.0.1:1' } })
     t.equal(local.status, 400, 'SEC-161 loopback is no endpoint here')
+    for (const url of ['http://127.0.0.1:1/', 'https://127.0.0.1/', 'https://localhost/', 'https://10.0.0.1/']) {
+      const hook = await broker.ask('POST', 'sys/latchkey/notifiers/ops', { token, body: { type: 'webhook', url } })
+      t.match(hook, { status: 400, text: /url is not allowed/ }, `SEC-161 nor a place for notifications: ${url}`)
+    }
   })
 })
 

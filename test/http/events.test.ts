@@ -86,10 +86,10 @@ t.test('sys/events', async (t) => {
     const called = async () => textOf(await broker.must('GET', 'sys/latchkey/resolve/aws'), 'name')
     const { events } = await listen(t, broker, rootToken, '?types=lease')
     const vend = async (asked = {}) => broker.must('GET', `${await called()}/creds/ec2-only`, asked)
-    const told = (change: string, leaseId: string | undefined) => events.filter((event) => event['change'] === change && event['leaseId'] === leaseId).length
+    const told = (change: string, leaseId: string | undefined) => events.filter((event) => event['change'] === change && event['lease_id'] === leaseId).length
     const { body: { lease_id: first } } = await vend()
     await until('the first was told of', () => told('issued', first) === 1)
-    t.match(events, [{ type: 'lease', change: 'issued', mount: 'aws', leaseId: /^aws\/creds\/ec2-only\/\w{24}$/ }])
+    t.match(events, [{ type: 'lease', change: 'issued', mount: 'aws', lease_id: /^aws\/creds\/ec2-only\/\w{24}$/ }])
     const wrapped = (await vend({ headers: { 'x-vault-wrap-ttl': '60s' } })).body.wrap_info
     await until('the wrapped one was told of', () => events.length === 2)
     const { body: { lease_id: second } } = await broker.must('POST', 'sys/wrapping/unwrap', { token: wrapped?.token ?? '' })

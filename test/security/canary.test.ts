@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import type { JsonObject } from '../../src/core/json.ts'
 import { createRole, startBroker, textOf, type Answer, type Asked, type TestBroker } from '../helpers/broker.ts'
 import { command, startRedis, until, type TestRedis } from '../helpers/redis.ts'
+import { startReceiver } from '../notify/receiver.ts'
 import { filesBelow, findSecrets, formsOf } from './search.ts'
 
 /** Draws markers and keeps what must be found nowhere, by a name that may be told. */
@@ -65,6 +66,29 @@ async function startMarkedSts (t: Test, secrets: Secrets) {
   })
   const { port } = server.address() as net.AddressInfo
   return { url: `http://127.0.0.1:${port}`, fail (does: boolean) { failing = does } }
+}
+
+/** Has notifiers fail, with secrets in what they are given and in what they are answered. */
+async function notify (t: Test, broker: TestBroker, token: string, { mark, keep }: Secrets): Promise<void> {
+  const put = (target: string, body: JsonObject) => broker.must('PUT', target, { token, body })
+  const [hook, hcp] = [await startReceiver(t), await startReceiver(t)]
+  hook.answer = () => ({ status: 500, headers: { 'x-note': mark('a header that a webhook answered') }, body: mark('what a webhook answered') })
+  hcp.answer = () => ({ status: 401, body: JSON.stringify({ errors: [{ title: mark('what HCP Terraform answered') }] }) })
+  await put('sys/mounts/named', { type: 'kv' })
+  await put('sys/latchkey/rotation/named', { stable_path: 'never', on_tripwire: 'webhook' })
+  keep('a name that rotates', textOf(await broker.must('GET', 'sys/latchkey/resolve/named', { token }), 'name').slice(-26))
+  await put('sys/latchkey/notifiers/given', {
+    type: 'webhook', url: `${hook.url}/${mark('the path of a webhook')}?q=${mark('the query of a webhook')}`, secret: `whsec_${mark('the secret of a webhook')}AAAAAAAA`, include_name: true
+  })
+  keep('a drawn secret', textOf(await put('sys/latchkey/notifiers/drawn', { type: 'webhook', url: hook.url }), 'secret').slice(6, 40))
+  await put('sys/latchkey/notifiers/given/rotate-secret', { secret: `whsec_${mark('the next secret of a webhook')}AAAAAAAA` })
+  await put('sys/latchkey/notifiers/tfc', {
+    type: 'hcp-terraform', address: hcp.url.replace('/hook', ''), token: mark('a token of HCP Terraform'), workspace_id: 'ws-1', variables: { named: 'n' }
+  })
+  await put('sys/latchkey/notifiers/given/test', {})
+  await put('sys/latchkey/notifiers/tfc/test', {})
+  await until('all were tried', () => broker.output().includes('a notification was given up') && hook.got.length > 2)
+  for (const path of ['given', 'tfc', 'tfc/dead?list=true']) await broker.must('GET', `sys/latchkey/notifiers/${path}`, { token })
 }
 
 /** Puts a secret into every place that takes one. Answers the bodies of all errors. */
@@ -212,6 +236,7 @@ for (const kind of ['SQLite', 'Redis'] as const) {
       settings: { LATCHKEY_DEV_ROOT_TOKEN: root, LATCHKEY_LOG_LEVEL: 'trace' }, ...(redis !== null && { store: redis.url })
     })
     const errors = await exercise(broker, root, secrets, sts)
+    await notify(t, broker, root, secrets)
     const proc = (name: string) => readFileSync(`/proc/${broker.process.pid}/${name}`)
     const places = new Map<string, Buffer>([['the command line', proc('cmdline')]])
     const environment = proc('environ')

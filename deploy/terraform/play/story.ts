@@ -103,7 +103,7 @@ async function play (stage: Stage): Promise<Recording> {
     await compareWithUnknown(stage, operator, name)
     const event = await events.find(({ type, grace }) => type === 'tripwire' && grace === 'outside')
     step('its use raised an alarm', event?.['role'] === `${scope}-operator` && event['mount'] === scope,
-      `${String(event?.['role'])} used a name of ${String(event?.['mount'])} from ${String(event?.['slotsAgo'])} rotation ago`)
+      `${String(event?.['role'])} used a name of ${String(event?.['mount'])} from ${String(event?.['slots_ago'])} rotation ago`)
   } finally {
     events.close()
   }

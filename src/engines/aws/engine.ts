@@ -1,6 +1,6 @@
 import type { Engine } from '../../core/backend.ts'
 import type { Clock } from '../../core/clock.ts'
-import { checkEgressRules, type EgressRules } from '../../core/egress.ts'
+import type { EgressRules } from '../../core/egress.ts'
 import { createConfigOperations } from './config.ts'
 import { createConnections, type StsFactory } from './connections.ts'
 import type { IdentitySource } from './identity.ts'
@@ -32,7 +32,6 @@ export interface AwsEngine extends Engine {
  */
 export function createAwsEngine (options: AwsEngineOptions): AwsEngine {
   const { clock, egress, identity, region = 'us-east-1', stsFor } = options
-  checkEgressRules(egress, 'an allowed host of AWS')
   if (identity === 'chain' && !egress.development) throw new Error('the search through all sources of AWS credentials is for development only')
   if (parseRegion(region) === null) throw new Error('the region is not the name of an AWS region')
   const connections = createConnections({ clock, egress, identity, region, ...(stsFor !== undefined && { stsFor }) })
