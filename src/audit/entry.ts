@@ -161,16 +161,15 @@ export function createEntryWriter ({ hash, names, index }: EntryWriterOptions): 
 
   function responsePart (subject: AuditSubject, { auth, leaseId, data, warnings = [], wrapInfo }: AuditAnswer): string {
     const { mount } = subject
-    const parts: string[] = []
-    if (auth) parts.push(newToken(auth))
-    if (mount !== null) parts.push(mountPart(mount))
-    if (leaseId) parts.push(`"secret":{"lease_id":${quote(leaseId)}}`)
-    if (data && !isEmpty(data)) {
-      parts.push(`"data":${dataOf(data, subject, mount?.config.auditNonHmacResponseKeys ?? null)}`)
-    }
-    if (warnings.length > 0) parts.push(`"warnings":[${warnings.map((warning) => sentence(warning, subject)).join(',')}]`)
-    if (wrapInfo) parts.push(wrapPart(wrapInfo))
-    return `,"response":{${parts.join(',')}}`
+    let parts = ''
+    const add = (part: string) => { parts += parts === '' ? part : `,${part}` }
+    if (auth) add(newToken(auth))
+    if (mount !== null) add(mountPart(mount))
+    if (leaseId) add(`"secret":{"lease_id":${quote(leaseId)}}`)
+    if (data && !isEmpty(data)) add(`"data":${dataOf(data, subject, mount?.config.auditNonHmacResponseKeys ?? null)}`)
+    if (warnings.length > 0) add(`"warnings":[${warnings.map((warning) => sentence(warning, subject)).join(',')}]`)
+    if (wrapInfo) add(wrapPart(wrapInfo))
+    return `,"response":{${parts}}`
   }
 
   return {

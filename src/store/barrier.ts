@@ -114,18 +114,18 @@ function createSealer (keyring: Keyring, sealsMax: number) {
     if (value.length < HEADER_BYTES || value[0] !== FORMAT || value[1] !== AES_256_GCM) {
       throw new Error('a value of an unknown format')
     }
-    const header = Buffer.from(value.buffer, value.byteOffset, HEADER_BYTES)
-    const purpose = purposeOf(key)
-    const sealKey = keyOf(header.readUInt32BE(2), purpose, header.subarray(6), key)
     if (usesMax > 0 && used > usesMax) throw new Error('used more often than its limit')
     const known = remembered.get(key)
-    if (known !== undefined && isSame(known, sealKey, value, stamp, usesMax)) {
+    if (known !== undefined && isSame(known, value, stamp, usesMax)) {
       keepDecoded(known.plain)
       return { key, value: known.plain, stamp, used, usesMax }
     }
+    const header = Buffer.from(value.buffer, value.byteOffset, HEADER_BYTES)
+    const purpose = purposeOf(key)
+    const sealKey = keyOf(header.readUInt32BE(2), purpose, header.subarray(6), key)
     const plain = open(sealKey, value, context(header, key, stamp, usesMax), HEADER_BYTES)
     if (REMEMBERED.has(purpose) && value.length <= REMEMBERED_BYTES_MAX) {
-      remembered.set(key, { sealKey, sealed: Buffer.from(value), stamp, usesMax, plain })
+      remembered.set(key, { sealed: Buffer.from(value), stamp, usesMax, plain })
     }
     return { key, value: plain, stamp, used, usesMax }
   }
@@ -140,19 +140,18 @@ const REMEMBERED_BYTES_MAX = 4096
 
 /**
  * What some sealed bytes opened to. Every read still goes to the store; where it answers the very
- * bytes that were opened before, under the same key and context, opening them again can only give
- * the same, which is half the cost of a read.
+ * bytes that were opened before, in the same context, opening them again can only give the same,
+ * which is half the cost of a read: the bytes name their key, and a keyring's keys never change.
  */
 interface Remembered {
-  readonly sealKey: KeyObject
   readonly sealed: Buffer
   readonly stamp: string
   readonly usesMax: number
   readonly plain: Buffer
 }
 
-function isSame (known: Remembered, sealKey: KeyObject, value: Uint8Array, stamp: string, usesMax: number): boolean {
-  return known.sealKey === sealKey && known.stamp === stamp && known.usesMax === usesMax && known.sealed.equals(value)
+function isSame (known: Remembered, value: Uint8Array, stamp: string, usesMax: number): boolean {
+  return known.stamp === stamp && known.usesMax === usesMax && known.sealed.equals(value)
 }
 
 function purposeOf (key: Key): Purpose {

@@ -3,8 +3,8 @@ import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
 /** What may be bound: nothing that SQLite would take for NULL or for a number it is not. */
 export type Bound = string | number | Uint8Array
 
-/** A row by column. */
-export type Row = Readonly<Record<string, SQLOutputValue>>
+/** A row: the values of its columns in their order. */
+export type Row = readonly SQLOutputValue[]
 
 /** A prepared statement that binds only what it was made for. */
 export interface Statement {
@@ -21,9 +21,11 @@ export interface Statement {
 export function prepare (db: DatabaseSync, sql: string): Statement {
   const statement = db.prepare(sql)
   const count = sql.split('?').length - 1
+  // A row as an object costs half as much again; the types know of objects only.
+  statement.setReturnArrays(true)
   return {
-    get: (...values) => statement.get(...bound(values, count)),
-    all: (...values) => statement.all(...bound(values, count)),
+    get: (...values) => statement.get(...bound(values, count)) as unknown as Row | undefined,
+    all: (...values) => statement.all(...bound(values, count)) as unknown as Row[],
     run: (...values) => { statement.run(...bound(values, count)) }
   }
 }

@@ -52,14 +52,14 @@ export function createSqliteTables (db: DatabaseSync) {
     const row = selectHeader.get(key)
     if (row === undefined) return null
     const entry = op === 'take' || op === 'use' ? find(key) : null
-    return { ...readMet(key, row), names: parseNames(key, row['names']), entry }
+    return { ...readMet(key, row), names: parseNames(key, row[3]), entry }
   }
 
   function find (key: Key): Entry | null {
     const row = select.get(key)
     if (row === undefined) return null
     const { stamp, used, usesMax } = readMet(key, row)
-    const value = row['value']
+    const value = row[3]
     if (!(value instanceof Uint8Array)) throw new StoreIntegrity(key)
     return { key, value, stamp, used, usesMax }
   }
@@ -120,12 +120,12 @@ export function createSqliteTables (db: DatabaseSync) {
       const rows = within === undefined
         ? selectNames.all(index, from, end, limit)
         : selectNamesWithin.all(index, from, end, `${within}:`, `${within};`, limit)
-      return rows.map((row) => ({ name: String(row['name']), key: String(row['key']) }))
+      return rows.map(([name, key]) => ({ name: String(name), key: String(key) }))
     },
 
     claim ({ nowMs, limit, holdMs }: Claim): Entry[] {
       return selectDue.all(nowMs, limit).flatMap((row) => {
-        const key = String(row['key'])
+        const key = String(row[0])
         setDue.run(nowMs + holdMs, key)
         return find(key) ?? []
       })
@@ -136,8 +136,8 @@ export function createSqliteTables (db: DatabaseSync) {
 /** In SQLite every text sorts before every blob. */
 const AFTER_ALL_TEXT = new Uint8Array(0)
 
-function readMet (key: Key, row: Row): Met {
-  const { stamp, used, uses_max: usesMax } = row
+/** Reads the first columns of a record: its stamp, its uses so far, their limit. */
+function readMet (key: Key, [stamp, used, usesMax]: Row): Met {
   if (typeof stamp !== 'string' || typeof used !== 'number' || typeof usesMax !== 'number') {
     throw new StoreIntegrity(key)
   }

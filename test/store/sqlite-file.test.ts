@@ -102,7 +102,7 @@ t.test('a statement binds only what it was made for (SEC-378)', async (t) => {
   t.teardown(close)
   const statement = prepare(db, 'select ? as a, ? as b')
   const call = (values: unknown[]) => () => statement.get(...values as Bound[])
-  t.match(statement.get('x', 2 ** 40), { a: 'x', b: 2 ** 40 })
+  t.strictSame(statement.get('x', 2 ** 40), ['x', 2 ** 40])
   const bad: unknown[][] = [
     [], ['a'], ['a', 'b', 'c'], [{}, 'b'], ['a', undefined], ['a', null], ['a', NaN], ['a', true], ['a', 1.5],
     ['a', Infinity], ['a', 2 ** 53], ['a', ['b']], ['a', new Date()], [{ a: 1, b: 2 }], ['a', 10n]
