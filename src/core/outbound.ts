@@ -24,7 +24,7 @@ export interface OutboundRequest {
   readonly headers: Readonly<Record<string, string>>
   /** null: none. */
   readonly body: string | null
-  /** Only the status matters: the answer comes with its head, and what follows is read and dropped, within bounds. */
+  /** Only the head matters: what follows is dropped, and waited for no longer than a second. */
   readonly dropBody?: true
 }
 
@@ -85,6 +85,9 @@ export function createOutbound (options: OutboundOptions): Outbound {
   }
 }
 
+/** How long a body that is dropped may take, so that what sends it is not cut off in the usual case. */
+const dropMs = 1000
+
 interface Exchange extends OutboundOptions {
   readonly dropBody: boolean
   readonly resolve: (answer: WireAnswer) => void
@@ -119,23 +122,44 @@ function exchange (outgoing: http.ClientRequest, body: string | null, exchange: 
   })
   outgoing.once('error', (error) => { fail('cut', error) })
   outgoing.once('response', (incoming) => {
-    const status = incoming.statusCode ?? 0
+    const { statusCode: status = 0, headers } = incoming
+    if (dropBody) {
+      drop(incoming, answerBytesMax, () => {
+        settle()
+        resolve({ status, headers, body: Buffer.alloc(0) })
+        outgoing.destroy()
+      })
+      return
+    }
     const chunks: Buffer[] = []
     let bytes = 0
-    // A promise is settled once: what fails while the rest is dropped changes nothing.
-    if (dropBody) resolve({ status, headers: incoming.headers, body: Buffer.alloc(0) })
     incoming.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes > answerBytesMax) fail('too-large')
-      else if (!dropBody) chunks.push(chunk)
+      else chunks.push(chunk)
     })
     incoming.once('error', (error) => { fail('cut', error) })
     incoming.once('close', () => { if (!incoming.complete) fail('cut') })
     incoming.once('end', () => {
       if (!incoming.complete) return
       settle()
-      resolve({ status, headers: incoming.headers, body: Buffer.concat(chunks) })
+      resolve({ status, headers, body: Buffer.concat(chunks) })
     })
   })
   outgoing.end(body ?? undefined)
+}
+
+/** Reads what nobody wants until its end, or until it is too much or takes too long. */
+function drop (incoming: http.IncomingMessage, bytesMax: number, done: () => void): void {
+  const timer = setTimeout(done, dropMs)
+  let bytes = 0
+  incoming.on('error', () => {})
+  incoming.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > bytesMax) done()
+  })
+  incoming.once('close', () => {
+    clearTimeout(timer)
+    done()
+  })
 }

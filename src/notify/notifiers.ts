@@ -64,23 +64,30 @@ const lookUpsAtOnce = 2
 const lookUpMs = 3000
 
 export function createNotifiers (options: NotifiersOptions): Notifiers {
-  const { store, revision, mounts, egress, now } = options
+  const { store, revision, mounts, egress, now, onDead, onError } = options
   const tally = createTally()
   const table = createNotifierTable({ store, revision })
   const deadLetters = createDeadLetters({ store })
   const sending = { egress, findAddresses: createResolve(lookUpsAtOnce), mounts, now }
   const intake = createIntake({ store, table, tally, now })
   const teller = createTeller({ store, mounts, now })
-  const { onDead, onError } = options
   const sender = createSender({
     store, table, deadLetters, sending, tally, onDead, onError, refresh: () => revision.poll()
   })
   /** Whether mounts or notifiers may have changed since all was told. */
   let isBehind = true
+  let isLoaded = false
   revision.follow(async () => {
     isBehind = true
-    await table.load()
+    // A notifier that cannot be read is no reason to serve nobody.
+    await load().catch(onError)
   })
+
+  async function load (): Promise<void> {
+    isLoaded = false
+    await table.load()
+    isLoaded = true
+  }
 
   /** Level by level and not event by event: whoever looks next makes up for a broker that died. */
   async function tellNames (): Promise<number> {
@@ -103,6 +110,7 @@ export function createNotifiers (options: NotifiersOptions): Notifiers {
     egress,
     take: intake.take,
     async tick () {
+      if (!isLoaded) await load()
       const wrote = await intake.flush()
       if (await tellNames() > 0 || wrote) options.nudge()
     },

@@ -42,7 +42,7 @@ export async function createRig (
     onDead: (_notifier, letter) => { dead.push(letter) },
     onError: (error) => { errors.push(error) }
   })
-  await notifiers.table.load()
+  await notifiers.tick()
   const sweeper = createSweeper({
     store: wrapped, clock: { now }, handlers: new Map(notifiers.dueHandlers), onError: (_kind, error) => { errors.push(error) }
   })

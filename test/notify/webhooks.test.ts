@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { JsonObject } from '../../src/core/json.ts'
+import { StoreIntegrity } from '../../src/core/store.ts'
 import { until } from '../helpers/redis.ts'
 import { idOf, startReceiver, verified, type Received } from './receiver.ts'
 import { createRig, startMs, tripwire, type Rig } from './rig.ts'
@@ -180,7 +181,17 @@ t.test('FLT-052 FLT-053 SEC-163 what does not answer, cuts, floods or redirects 
   rig.publish(tripwire())
   await deliver(rig)
   await until('a large answer counts by its status', async () => (await rig.pending('ops')).length === 0)
-  t.equal(rig.notifiers.tally.of('delivered').get('webhook'), 1)
+  let closed = false
+  receiver.answer = (_, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n')
+    socket.once('close', () => { closed = true })
+    return new Promise(() => {})
+  }
+  rig.publish(tripwire())
+  await deliver(rig)
+  await until('one that does not end does too', async () => (await rig.pending('ops')).length === 0, 5000)
+  await until('and is not waited for', () => closed)
+  t.equal(rig.notifiers.tally.of('delivered').get('webhook'), 2)
 })
 
 t.test('one endpoint that is slow keeps neither the sweep nor others waiting', async (t) => {
@@ -384,4 +395,28 @@ t.test('attempts go on after a failure of the store', async (t) => {
   receiver.answer = () => ({ status: 200 })
   await attempt(rig, receiver.got, 3)
   t.equal(idOf(receiver.got[1] as Received), idOf(receiver.got[2] as Received))
+})
+
+t.test('SEC-202 a notifier that cannot be read keeps nobody else from being served', async (t) => {
+  const receiver = await startReceiver(t)
+  let damaged = false
+  const rig = await createRig({
+    wrap: (store) => ({
+      ...store,
+      async get (keys) {
+        if (damaged && keys.includes('sys:notifier/ops')) throw new StoreIntegrity('sys:notifier/ops')
+        return store.get(keys)
+      }
+    })
+  })
+  await rig.write('ops', { type: 'webhook', url: receiver.url, events: 'tripwire' })
+  damaged = true
+  await rig.enable('team/kv', { cron: null })
+  t.ok(rig.revision.isFresh())
+  t.match(rig.errors[0], { name: 'StoreIntegrity' })
+  await t.rejects(rig.tick(), StoreIntegrity)
+  damaged = false
+  rig.publish(tripwire())
+  await deliver(rig)
+  await until('it came', () => receiver.got.length === 1)
 })
