@@ -14,7 +14,7 @@ export interface TellerOptions {
   readonly now: () => number
 }
 
-/** How far a notifier was told, each name with the delivery that tells it or in the commit that made it. */
+/** How far a notifier was told of each mount; written in the commit that makes the delivery. */
 interface Told {
   readonly generation: number
   readonly levels: Levels
@@ -29,8 +29,6 @@ const batchMax = 60
  * of the difference. What was told and its delivery are one commit: any broker may do it, at any
  * time, and however many do, one delivery is written (SEC-216). A broker that died after a rotation
  * is made up for by the next one that looks.
- *
- * Answers how many deliveries it wrote.
  */
 export function createTeller ({ store, mounts, now }: TellerOptions) {
   /** What is to be told; `known` are the levels that were. */
@@ -105,6 +103,7 @@ export function createTeller ({ store, mounts, now }: TellerOptions) {
   }
 
   return {
+    /** Answers of how many mounts there was something to tell. */
     async tell (notifier: Notifier): Promise<number> {
       if (!notifier.enabled || !notifier.events.includes('rotation')) return 0
       let written = 0
