@@ -38,7 +38,7 @@ export interface Invocation {
   list (option: string): readonly string[]
 }
 
-const soundsSecret = /token|secret|password|key|credential/i
+const soundsSecret = /auth|credential|key|password|secret|token/i
 
 /**
  * Reads the words after a command's name.

@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import type { Variables } from './environment.ts'
 import { codeOf } from './failure.ts'
+import type { Parts } from './parts.ts'
 import type { Screen } from './screen.ts'
 
 /** Signals that somebody may send to end or nudge a command. */
@@ -76,4 +78,20 @@ export async function runChild (
     })
     child.on('close', (code, signal) => { if (child.pid !== undefined) end(signal === null ? code ?? 0 : exitCodeOf(signal)) })
   })
+}
+
+/** Where AWS's clients would look before, or besides, what we give. */
+export const otherSources: ReadonlySet<string> = new Set([
+  'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_SECURITY_TOKEN', 'AWS_CREDENTIAL_EXPIRATION', 'AWS_PROFILE',
+  'AWS_DEFAULT_PROFILE', 'AWS_ROLE_ARN', 'AWS_ROLE_SESSION_NAME', 'AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'AWS_CONTAINER_AUTHORIZATION_TOKEN', 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'
+])
+
+/** What we log in with is nothing for a child, which has what we give. */
+const ourSecrets: ReadonlySet<string> = new Set(['LATCHKEY_TOKEN', 'LATCHKEY_ROLE_ID', 'LATCHKEY_SECRET_ID'])
+
+/** The environment of a child: ours, with these variables, and without what would hide them and our own secrets. */
+export function childEnvironment (env: Parts['env'], variables: Variables, givesAws: boolean): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !ourSecrets.has(name) && !(givesAws && otherSources.has(name)))
+  return { ...Object.fromEntries(kept), ...Object.fromEntries(variables) }
 }

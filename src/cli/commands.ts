@@ -1,7 +1,8 @@
 import type { Invocation, Option, Usage } from './args.ts'
-import { wantedOptions } from './credentials.ts'
+import {
+  connectionOptions, identityOptions, pathOptions, sidecarOptions, tokenOptions, wantedOptions
+} from './options.ts'
 import type { Parts } from './parts.ts'
-import { connectionOptions, identityOptions, pathOptions, tokenOptions } from './settings.ts'
 
 /** A command: how it is called, what it does. */
 export interface Command extends Usage {
@@ -121,6 +122,27 @@ export const commands: readonly Command[] = [
       'Credentials are not renewed: for commands that take longer than they live there is latchkey sidecar -- command.'
     ],
     run: async (invocation, parts) => (await import('./exec.ts')).runExec(invocation, parts)
+  },
+  {
+    name: 'sidecar',
+    ...none,
+    child: 'optional',
+    options: {
+      ...pathOptions,
+      ...identityOptions,
+      role: { value: 'role', meaning: 'AWS credentials of this role' },
+      ...wantedOptions,
+      region,
+      ...sidecarOptions,
+      help
+    },
+    summary: 'serve AWS credentials on this machine, always fresh',
+    notes: [
+      'AWS\'s clients fetch them as container credentials. With a command it runs that, sets AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE for it, and ends with it; without, it prints what to export, and serves until SIGTERM.',
+      'What callers have to show is new at each start and in a file of mode 0600. Whoever can read that file and reach the port gets the credentials: in a network that containers share the file is the boundary, not the port.',
+      'Without a token it logs in for itself, logs in again when the token cannot be renewed any more, and logs out at the end. While the broker is away it gives what still lives. When the token is revoked it forgets everything and gives nothing, until it is started again.'
+    ],
+    run: async (invocation, parts) => (await import('./sidecar.ts')).runSidecar(invocation, parts)
   },
   {
     name: 'list',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isJsonObject } from '../core/json.ts'
-import type { Invocation, Options } from './args.ts'
+import type { Invocation } from './args.ts'
 import { Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { parsePath } from './paths.ts'
@@ -35,14 +35,6 @@ export interface Wanted {
   readonly sessionName: string | null
 }
 
-/** Options of every command that fetches AWS credentials. */
-export const wantedOptions: Options = {
-  mount: { value: 'path', meaning: 'the own path of the AWS mount; aws unless given' },
-  ttl: { value: 'duration', meaning: 'how long they are to live: 30m; the role says unless given' },
-  'role-arn': { value: 'arn', meaning: 'which AWS role, where the role has several' },
-  'session-name': { value: 'name', meaning: 'the name of the AWS session, where the role lets you choose' }
-}
-
 /** @throws Failure `usage` where role or mount is none. */
 export function readWanted (invocation: Invocation, role: string): Wanted {
   const [name = '', ...more] = parsePath(role)
@@ -67,6 +59,11 @@ function readBootId (): string {
   }
 }
 
+/** The instant that is so far from now. */
+export function endIn (ms: number, { now, steady }: Pick<Parts, 'now' | 'steady'>): End {
+  return { wallMs: now() + ms, steadyMs: steady() + ms, bootId }
+}
+
 /** What fetching needs. */
 type Fetching = Pick<Parts, 'now' | 'steady' | 'screen'>
 
@@ -76,7 +73,7 @@ export async function fetchCredentials (
 ): Promise<Credentials> {
   const { mount, role, ttl, roleArn, sessionName } = wanted
   return names.at(mount, token, async (name) => {
-    const [wallMs, steadyMs] = [parts.now(), parts.steady()]
+    const asked = endIn(0, parts)
     const { body } = await client.ask({
       method: 'GET',
       what: `${mount}/creds/${role}`,
@@ -96,7 +93,7 @@ export async function fetchCredentials (
     parts.screen.hide(secretAccessKey)
     parts.screen.hide(sessionToken)
     const lifeMs = seconds * 1000
-    const end = { wallMs: wallMs + lifeMs, steadyMs: steadyMs + lifeMs, bootId }
+    const end = { ...asked, wallMs: asked.wallMs + lifeMs, steadyMs: asked.steadyMs + lifeMs }
     return { accessKeyId, secretAccessKey, sessionToken, leaseId, lifeMs, end }
   })
 }

@@ -1,7 +1,7 @@
 import { isJsonObject } from '../core/json.ts'
 import type { Invocation } from './args.ts'
 import { credentialVariables, readRegion, regionVariables } from './aws.ts'
-import { runChild, takeSignals } from './child.ts'
+import { childEnvironment, runChild, takeSignals } from './child.ts'
 import { fetchCredentials, readWanted, revokeLease } from './credentials.ts'
 import { checkVariables, variablesOf, type Variables } from './environment.ts'
 import { Failure } from './failure.ts'
@@ -11,22 +11,6 @@ import { parsePath } from './paths.ts'
 import { secretOf } from './present.ts'
 import { openBroker, type Broker } from './session.ts'
 import { sayWrongClock } from './skew.ts'
-
-/** Where AWS's clients would look before, or besides, what we give. */
-const otherSources: ReadonlySet<string> = new Set([
-  'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_SECURITY_TOKEN', 'AWS_CREDENTIAL_EXPIRATION', 'AWS_PROFILE',
-  'AWS_DEFAULT_PROFILE', 'AWS_ROLE_ARN', 'AWS_ROLE_SESSION_NAME', 'AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
-  'AWS_CONTAINER_CREDENTIALS_FULL_URI', 'AWS_CONTAINER_AUTHORIZATION_TOKEN', 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'
-])
-
-/** What we log in with is nothing for a child, which has what we give. */
-const ourSecrets: ReadonlySet<string> = new Set(['LATCHKEY_TOKEN', 'LATCHKEY_ROLE_ID', 'LATCHKEY_SECRET_ID'])
-
-/** The environment of a child: ours, with these variables, and without what would hide them and our own secrets. */
-export function childEnvironment (env: Parts['env'], variables: Variables, givesAws: boolean): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(([name]) => !ourSecrets.has(name) && !(givesAws && otherSources.has(name)))
-  return { ...Object.fromEntries(kept), ...Object.fromEntries(variables) }
-}
 
 /** How long the end may take: the command has ended, and somebody waits for its exit code. */
 const endMs = 10_000

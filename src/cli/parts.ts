@@ -44,6 +44,15 @@ export function processParts (): Parts {
   }
 }
 
+/** Pauses, and returns early where a signal says so. */
+export async function pauseOrStop ({ pause }: Pick<Parts, 'pause'>, ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await pause(ms, signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
 async function readInput (bytesMax: number): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0

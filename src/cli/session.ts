@@ -24,7 +24,8 @@ export async function openBroker (invocation: Invocation, parts: Parts): Promise
 export interface LoggedIn {
   readonly token: string
   readonly ttlSeconds: number
-  readonly isRenewable: boolean
+  /** Whether it may be used a few times only. */
+  readonly isLimited: boolean
   readonly policies: readonly string[]
 }
 
@@ -63,12 +64,12 @@ async function unwrap (
 
 /** Reads the `auth` block of an answer. @throws Failure `failed` where it is none. */
 export function readLogin (auth: unknown, parts: Pick<Parts, 'screen'>): LoggedIn {
-  const { client_token: token, lease_duration: ttlSeconds, renewable, policies } = isJsonObject(auth) ? auth : {}
+  const { client_token: token, lease_duration: ttlSeconds, num_uses: uses, policies } = isJsonObject(auth) ? auth : {}
   if (typeof token !== 'string' || typeof ttlSeconds !== 'number') throw new Failure('failed', 'the answer to the login holds no token')
   return {
     token: checkToken(token, parts),
     ttlSeconds,
-    isRenewable: renewable === true,
+    isLimited: typeof uses === 'number' && uses > 0,
     policies: Array.isArray(policies) ? policies.filter((name) => typeof name === 'string') : []
   }
 }

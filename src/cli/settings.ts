@@ -1,6 +1,6 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
-import type { Invocation, Options } from './args.ts'
+import type { Invocation } from './args.ts'
 import { Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { readGivenFile } from './private-file.ts'
@@ -20,33 +20,6 @@ export const variables: Readonly<Record<string, string>> = {
   LATCHKEY_WRAPPED_BY: 'the path that made it, where the secret_id is wrapped: auth/approle/role/ci/secret-id',
   LATCHKEY_AUTH_MOUNT: 'the present name of the mount to log in at: auth/approle unless set',
   LATCHKEY_AUTH_MOUNT_FILE: 'a file with that name, read at each login'
-}
-
-/** Options of every command that talks to the broker. */
-export const connectionOptions: Options = {
-  address: { value: 'url', meaning: 'where the broker is (LATCHKEY_ADDR)' },
-  'ca-file': { value: 'file', meaning: 'authorities to trust, PEM (LATCHKEY_CA_FILE)' },
-  'insecure-http': { meaning: 'send secrets in clear over http:// beyond this machine' }
-}
-
-/** Options of every command that uses a token. */
-export const tokenOptions: Options = {
-  ...connectionOptions,
-  'token-file': { value: 'file', meaning: 'the file of the token (LATCHKEY_TOKEN_FILE)' }
-}
-
-/** Options of every command that takes paths. */
-export const pathOptions: Options = {
-  ...tokenOptions,
-  'no-resolve': { meaning: 'use paths as they are, without asking for the present names of mounts' }
-}
-
-/** Options of every command that can log in, besides those of a token. */
-export const identityOptions: Options = {
-  'role-id-file': { value: 'file', meaning: 'the role_id to log in with (LATCHKEY_ROLE_ID_FILE)' },
-  'secret-id-file': { value: 'file', meaning: 'the secret_id (LATCHKEY_SECRET_ID_FILE)' },
-  'wrapped-by': { value: 'path', meaning: 'the secret_id is wrapped, and this path made it (LATCHKEY_WRAPPED_BY)' },
-  'auth-mount': { value: 'name', meaning: 'the present name of the mount to log in at (LATCHKEY_AUTH_MOUNT)' }
 }
 
 /** Where the broker is. */

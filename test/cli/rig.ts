@@ -200,3 +200,40 @@ export function testParts (env: Parts['env'] = {}) {
   }
   return { parts, said, written, time, pauses }
 }
+
+/** Parts whose clocks move only by `advance`, which wakes every pause that is over by then, one after another. */
+export function manualParts (env: Parts['env'] = {}) {
+  const { parts, said, time } = testParts(env)
+  const pausing = new Set<{ readonly atMs: number, readonly wake: () => void }>()
+  const settle = async () => { for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve)) }
+  return {
+    said,
+    time,
+    settle,
+    parts: {
+      ...parts,
+      pause: (ms: number, signal?: AbortSignal) => new Promise<void>((resolve, reject) => {
+        const pause = { atMs: time.steadyMs + ms, wake: resolve }
+        pausing.add(pause)
+        signal?.addEventListener('abort', () => {
+          pausing.delete(pause)
+          reject(new Error('stopped'))
+        }, { once: true })
+      })
+    } satisfies Parts,
+    async advance (ms: number): Promise<void> {
+      const untilMs = time.steadyMs + ms
+      await settle()
+      for (;;) {
+        const [next] = [...pausing].filter(({ atMs }) => atMs <= untilMs).sort((a, b) => a.atMs - b.atMs)
+        const toMs = Math.max(time.steadyMs, next?.atMs ?? untilMs)
+        time.wallMs += toMs - time.steadyMs
+        time.steadyMs = toMs
+        if (next === undefined) return
+        pausing.delete(next)
+        next.wake()
+        await settle()
+      }
+    }
+  }
+}
