@@ -15,7 +15,7 @@ COPY config ./config
 COPY plugins ./plugins
 COPY src ./src
 # The root file system may be read-only: everything that is written goes to /data.
-RUN install -d -o node -g node -m 0700 /data
+RUN install -d -o node -g node -m 0700 /data && ln -s /app/src/cli/latchkey /usr/local/bin/latchkey
 VOLUME /data
 USER node
 EXPOSE 8200

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs by hand what the Dockerfile says, for machines without a container engine: a production
 # install, then the broker as another user on a read-only root file system, its health check,
-# and a stop by SIGTERM. Needs root and `unshare`.
+# the command line, and a stop by SIGTERM. Needs root and `unshare`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=$(mktemp -d)
@@ -39,6 +39,7 @@ for _ in $(seq 100); do
   "$node" -e 'setTimeout(() => {}, 100)'
 done
 [ "$healthy" = yes ] || { echo 'the broker did not become healthy'; kill "$broker" 2>/dev/null; exit 1; }
+LATCHKEY_ADDR="http://127.0.0.1:$port" setpriv --reuid 65534 --regid 65534 --clear-groups "$image/src/cli/latchkey" status >/dev/null
 kill -TERM "$broker"
 wait "$broker" || { echo "the broker ended with code $?"; exit 1; }
-echo 'image steps: installed, healthy as another user on a read-only root, stopped by SIGTERM with code 0'
+echo 'image steps: installed, healthy as another user on a read-only root, asked by the command line, stopped by SIGTERM with code 0'

@@ -4,6 +4,11 @@ path "aws/creds/deploy" {
   capabilities = ["read", "update"]
 }
 
+# The name that the mount has now, where it rotates.
+path "sys/latchkey/resolve/aws" {
+  capabilities = ["read"]
+}
+
 # Only leases of its own token, or of a role it may fetch anyway: the broker looks.
 path "sys/leases/revoke" {
   capabilities = ["update"]

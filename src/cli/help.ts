@@ -16,7 +16,7 @@ export function overview (commands: readonly Command[]): string {
     'Where LATCHKEY_ADDR is not set, BAO_ADDR, BAO_TOKEN and BAO_CACERT are used if BAO_ADDR is, else the same of VAULT_.',
     '',
     'exit codes: 0 done, 1 failed, 2 wrong options or settings, 3 refused by the broker, 4 nothing is there,',
-    '5 the broker is not available. exec ends with the code of the command that it runs.',
+    '5 the broker is not available. exec and sidecar end with the code of the command that they run.',
     ''
   ].join('\n')
 }

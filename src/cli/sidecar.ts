@@ -11,7 +11,7 @@ import { readWanted } from './credentials.ts'
 import { shellText, type Variables } from './environment.ts'
 import { Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
-import { writePrivateFile } from './private-file.ts'
+import { draftPrivateFile } from './private-file.ts'
 import { openBroker } from './session.ts'
 import { openSinks } from './sinks.ts'
 import { sayWrongClock } from './skew.ts'
@@ -74,9 +74,10 @@ async function serve (options: UpkeepOptions, signals: Signals, region: Variable
     parts
   })
   const ended = new AbortController()
-  const place = await keepAuthorization(invocation, parts, authorization)
+  const place = await openAuthorizationFile(invocation, parts)
   try {
     upkeep = await openUpkeep(options)
+    await place.write(authorization)
     sayWrongClock(options.broker.client, parts.screen)
     const variables: Variables = [['AWS_CONTAINER_CREDENTIALS_FULL_URI', server.url], ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', place.file], ...region]
     const upkept = upkeep.run(ended.signal)
@@ -106,15 +107,24 @@ async function use ({ invocation, parts }: UpkeepOptions, signals: Signals, vari
   return 0
 }
 
-/** A file with what callers have to show, without a line's end: AWS's clients send all of it. */
-async function keepAuthorization (invocation: Invocation, { env }: Parts, authorization: string) {
+/**
+ * The file with what callers have to show. It is begun before anything is made, and there only when
+ * there is something to give. It has no line's end: AWS's clients send all of it.
+ */
+async function openAuthorizationFile (invocation: Invocation, { env }: Parts) {
   const given = invocation.text('authorization-file')
   const folder = given === null ? await mkdtemp(path.join(env['XDG_RUNTIME_DIR'] || tmpdir(), 'latchkey-')) : null
   const file = path.resolve(folder === null ? given ?? '' : path.join(folder, 'authorization'))
-  await writePrivateFile(file, authorization)
+  const draft = await draftPrivateFile(file)
+  let isWritten = false
   return {
     file,
+    async write (text: string) {
+      isWritten = true
+      await draft.commit(text)
+    },
     async remove () {
+      if (!isWritten) await draft.discard()
       await rm(file, { force: true })
       if (folder !== null) await rm(folder, { recursive: true, force: true })
     }

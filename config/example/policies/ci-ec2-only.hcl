@@ -7,6 +7,11 @@ path "aws/sts/ec2-only" {
   capabilities = ["read", "update"]
 }
 
+# The name that the mount has now, where it rotates.
+path "sys/latchkey/resolve/aws" {
+  capabilities = ["read"]
+}
+
 path "sys/leases/revoke" {
   capabilities = ["update"]
 }
