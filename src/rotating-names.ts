@@ -9,6 +9,7 @@ import { createJournal } from './journal.ts'
 import { requestPrefix, type Mount, type Rotation } from './core/model.ts'
 import type { Revision } from './core/revision.ts'
 import type { Store } from './core/store.ts'
+import { within } from './core/within.ts'
 import { createNameWatch, type NameWatch } from './broker/name-watch.ts'
 import { createReaction } from './broker/reaction.ts'
 import type { Reading } from './metrics/metrics.ts'
@@ -16,7 +17,7 @@ import type { MountTable } from './mounts/mount-table.ts'
 import { createNameIndex, type KeptKeys } from './mounts/name-index.ts'
 import { createRehearsal } from './mounts/rehearsal.ts'
 import type { NameMac } from './mounts/rotation.ts'
-import { createRotator } from './mounts/rotator.ts'
+import { createRotator, type Rotator } from './mounts/rotator.ts'
 import { createTripwire } from './mounts/tripwire.ts'
 import { createWaiting } from './mounts/waiting.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
@@ -29,6 +30,8 @@ import type { TokenStore } from './tokens/token-store.ts'
 
 /** Requests that may wait for a name, and those of one token. */
 const waitingLimits = { all: 2000, ofCaller: 16 }
+/** How long the answer to a rotation waits for the index; the rotation itself is done. */
+const indexMs = 2000
 
 /** The HMAC that names are made with; the key stays in the keyring (SEC-215, SEC-223). */
 export function createNameMac (keyring: Keyring): NameMac {
@@ -106,13 +109,24 @@ export function createRotatingNames (options: RotatingNamesOptions) {
   follow()
   options.revision.follow(async () => {
     follow()
-    // What fails here the job does a second later, and tells of it.
-    await index.write().catch(() => {})
+    // What is held in memory must not grow old meanwhile. What fails here the job does later, and tells of it.
+    void index.write().catch(() => {})
   })
+
+  /** Who asks for a change is answered when the index holds it, or after a while. */
+  const indexed = <A extends readonly unknown[], R>(change: (...by: A) => Promise<R>) => async (...asked: A) => {
+    const result = await change(...asked)
+    await within(indexMs, index.write().catch(() => {}))
+    return result
+  }
+  const { rotate, configure, turnOff } = rotator
+  const byRequest: Rotator = {
+    ...rotator, rotate: indexed(rotate), configure: indexed(configure), turnOff: indexed(turnOff)
+  }
 
   return {
     watch,
-    rotator,
+    rotator: byRequest,
     leaseEnded: eventParts.leaseEnded,
     subscribe: events.subscribe,
     jobs: [
@@ -127,7 +141,7 @@ export function createRotatingNames (options: RotatingNamesOptions) {
     readings: readingsOf(mounts, watch),
     operations: [
       ...eventParts.operations,
-      ...createRotationOperations({ mounts, rotator, rehearsal }),
+      ...createRotationOperations({ mounts, rotator: byRequest, rehearsal }),
       ...createNameIndexOperations({ index, mounts, canHold: options.canHoldNames }),
       ...createResolverOperations({
         mounts,

@@ -1,6 +1,6 @@
 import type { Call } from '../../core/backend.ts'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
-import { findVersion, isReadable } from './key-record.ts'
+import { findVersion, isReadable, newKey, type StoredKey } from './key-record.ts'
 import { readText, type Keys, type Loaded } from './keys.ts'
 import { removed } from './metadata.ts'
 import { checkSize, nextVersion } from './write.ts'
@@ -16,9 +16,15 @@ export interface KeptKeys {
    * where it says null.
    */
   keep (at: KeptIn, path: string, decide: (held: JsonObject | null) => JsonObject | null): Promise<void>
-  /** Removes a key with all its versions; repeatable. */
-  remove (at: KeptIn, path: string): Promise<void>
+  /**
+   * Removes a key that `keep` has made, with all its versions. Of a key that was there before it deletes the newest
+   * version, if `isOurs` says so of what it holds. Repeatable.
+   */
+  remove (at: KeptIn, path: string, isOurs: (held: JsonObject | null) => boolean): Promise<void>
 }
+
+/** Custom metadata of the keys that `keep` has made. */
+const mark = { kept_by: 'latchkey' }
 
 export function createKeptKeys (keys: Keys): KeptKeys {
   return {
@@ -28,10 +34,28 @@ export function createKeptKeys (keys: Keys): KeptKeys {
       const text = JSON.stringify(data)
       if (data === null || text === held) return { result: undefined }
       checkSize(text)
-      return { ...nextVersion(at, loaded, text), result: undefined }
+      return { ...nextVersion(at, lasting(at, loaded), text), result: undefined }
     }),
-    remove: (at, path) => keys.change(at, path, {}, (loaded) => ({ ...removed(at, loaded), result: undefined }))
+    remove: (at, path, isOurs) => keys.change(at, path, {}, async (loaded) => {
+      const { stored } = loaded
+      const isKept = stored?.key.custom?.['kept_by'] === mark.kept_by
+      if (stored === null || isKept) return { ...removed(at, loaded), result: undefined }
+      const held = await newestText(at, path, loaded)
+      if (held === null || !isOurs(objectOf(held))) return { result: undefined }
+      return { put: withoutNewest(stored, at.nowMs), result: undefined }
+    })
   }
+}
+
+/** What is written has no end, whatever the settings say; a key that is not there yet bears the mark. */
+function lasting ({ nowMs }: KeptIn, { stored, stamp, config }: Loaded): Loaded {
+  const base = stored ?? { key: { ...newKey(nowMs), custom: mark }, text: null }
+  return { stored: base, stamp, config: { ...config, deleteAfterSeconds: -1 } }
+}
+
+function withoutNewest ({ key, text }: StoredKey, nowMs: number): StoredKey {
+  const versions = key.versions.map((each) => each.number === key.current ? { ...each, deletionMs: nowMs } : each)
+  return { key: { ...key, versions }, text }
 }
 
 async function newestText (at: KeptIn, path: string, { stored, stamp }: Loaded): Promise<string | null> {
