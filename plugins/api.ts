@@ -111,7 +111,6 @@ export function createApi (options: ApiOptions): Serve {
         verb,
         head: methodName === 'HEAD',
         path: target.path,
-        trailingSlash: target.trailingSlash,
         clientToken: headers.clientToken,
         data,
         bodyText: null,

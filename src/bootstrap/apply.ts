@@ -27,7 +27,6 @@ export function createOperator (
       verb,
       head: false,
       path,
-      trailingSlash: false,
       clientToken,
       data,
       bodyText: verb === 'write' ? JSON.stringify(data) : null,

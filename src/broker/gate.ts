@@ -1,6 +1,6 @@
 import { isListing, type Call, type Capability, type Operation, type Outcome, type Verb } from '../core/backend.ts'
 import { mayComeFrom } from '../core/cidr.ts'
-import { BrokerError, invalidRequest, permissionDenied, unsupportedPath } from '../core/errors.ts'
+import { BrokerError, permissionDenied, unsupportedPath } from '../core/errors.ts'
 import { readInput, type Fields, type Input } from '../core/fields.ts'
 import { requestPrefix, type Mount } from '../core/model.ts'
 import type { Revision } from '../core/revision.ts'
@@ -139,9 +139,6 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     const { mount, reached, path, operation } = target
     const refuse = (denial: Error) => refused(request, denial, target)
     if (request.refusal !== null) return refuse(request.refusal)
-    if (request.trailingSlash && !isListing(request.verb) && request.verb !== 'help') {
-      return refuse(invalidRequest(`cannot ${request.verb === 'read' ? 'read' : 'write to'} a path ending in '/'`))
-    }
     if (mount !== null && operation?.access === 'public' && request.verb !== 'help') {
       if (mount.state !== 'live') return refuse(tainted(request.path))
       const callAs = callFor(request, target, mount, null, nowMs)

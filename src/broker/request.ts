@@ -11,8 +11,6 @@ export interface BrokerRequest {
   readonly head: boolean
   /** Decoded segments joined by `/`, without slashes at its ends: `aws/creds/ec2-only`. */
   readonly path: string
-  /** Whether the target ended in a slash. */
-  readonly trailingSlash: boolean
   readonly clientToken: string | null
   readonly data: JsonObject
   readonly bodyText: string | null

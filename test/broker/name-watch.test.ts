@@ -17,7 +17,7 @@ const token = tokenOf({ accessor: '4fAbCdEfGhIjKlMnOpQrStUv', renewal: { role: '
 function probeOf (path: string, remoteAddress = '10.0.0.1', caller = token): Seen {
   return {
     request: {
-      id: 'r', receivedAtMs: 0, verb: 'read', head: false, path, trailingSlash: false, clientToken: 't', data: {}, bodyText: null,
+      id: 'r', receivedAtMs: 0, verb: 'read', head: false, path, clientToken: 't', data: {}, bodyText: null,
       remoteAddress, remotePort: 1, socketAddress: remoteAddress, wrapTtlSeconds: null, accept: '', ifNoneMatch: '', refusal: null
     },
     verdict: {

@@ -67,7 +67,6 @@ export async function createRig (
       verb,
       head: false,
       path: asked,
-      trailingSlash: false,
       clientToken: root,
       data: {},
       bodyText: null,

@@ -17,7 +17,7 @@ t.test('an answer carries exactly the headers that clients and browsers need', a
   t.ok(Math.abs(receivedAtMs - Date.now()) < 5000)
   t.ok(remotePort > 0)
   t.strictSame({ ...rest, data: { ...rest.data } }, {
-    verb: 'read', head: false, path: 'aws/creds/deploy', trailingSlash: false, clientToken: null, data: {}, bodyText: null, accept: '', ifNoneMatch: '',
+    verb: 'read', head: false, path: 'aws/creds/deploy', clientToken: null, data: {}, bodyText: null, accept: '', ifNoneMatch: '',
     remoteAddress: '127.0.0.1', socketAddress: '127.0.0.1', wrapTtlSeconds: null, refusal: null
   })
 })

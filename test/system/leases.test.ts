@@ -48,7 +48,6 @@ function createDoor (rig = createRig({ store: createMemoryStore() })) {
       verb,
       head: false,
       path,
-      trailingSlash: false,
       clientToken: token === null ? null : rig.textOf(token),
       data,
       bodyText: null, accept: '', ifNoneMatch: '',

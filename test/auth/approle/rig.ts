@@ -164,7 +164,6 @@ export function createRig (options: RigOptions = {}) {
         verb,
         head: false,
         path,
-        trailingSlash: false,
         clientToken: token === undefined ? operatorToken : token,
         data,
         bodyText: null, accept: '', ifNoneMatch: '',
