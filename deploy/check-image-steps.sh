@@ -28,7 +28,7 @@ unshare --mount bash -c '
   cd "$1"
   exec setpriv --reuid 65534 --regid 65534 --clear-groups env -i NODE_ENV=production LATCHKEY_LISTEN="127.0.0.1:$4" \
     LATCHKEY_DATA_DIR="$2" LATCHKEY_MASTER_KEY_FILE="$2/master.key" \
-    "$3" --disable-proto=throw --disable-sigusr1 --report-exclude-env src/server.ts
+    "$3" --max-semi-space-size=8 --disable-proto=throw --disable-sigusr1 --report-exclude-env src/server.ts
 ' bash "$image" "$data" "$node" "$port" &
 broker=$!
 
