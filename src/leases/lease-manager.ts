@@ -46,7 +46,7 @@ export interface Leases {
   /** Has the sweep end all leases below a prefix, durably. */
   queuePrefix (prefix: string): Promise<void>
   /** Ends all leases of a mount, or tokens of an auth mount. Repeat it until nothing can be under way any more. */
-  endMount (mount: Pick<Mount, 'accessor' | 'table'>): Promise<Ended>
+  endMount (mount: Pick<Mount, 'accessor'>): Promise<Ended>
   /** Ends the leases of a token that died, 50 at a time. */
   endOf (tokenAccessor: string): Promise<Ended>
   /** Leases that six attempts could not end, at most `limit`. */

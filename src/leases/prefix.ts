@@ -89,11 +89,9 @@ export function createPrefixRevocation ({ store, clock, mounts, tokens, revocati
   return {
     /** Ends everything below a prefix. */
     endPrefix: (prefix: string, manner: Manner) => endPlaces(placesOf(mounts, prefix), manner),
-    /** Ends everything of a mount. */
-    endMount: (mount: { readonly accessor: string, readonly table: 'secret' | 'auth' }) => {
-      const kind = mount.table === 'auth' ? 'token' : 'lease'
-      return endPlaces([{ kind, names: `${kind}/${mount.accessor}/`, folder: '' }], 'revoke')
-    },
+    /** Ends everything of a mount: leases, and tokens of its logins and of answers of it that were wrapped. */
+    endMount: ({ accessor }: { readonly accessor: string }) =>
+      endPlaces((['token', 'lease'] as const).map((kind) => ({ kind, names: `${kind}/${accessor}/`, folder: '' })), 'revoke'),
     /** Ends the leases of a token, all in its shard. */
     endOf: async (accessor: string) => {
       const place: Place = { kind: 'lease', names: `lease-of/${accessor}/`, folder: '' }
