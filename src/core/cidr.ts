@@ -55,6 +55,11 @@ export function shortBlock (text: string): string {
   return text.includes(':') ? text.replace(/\/128$/, '') : text.replace(/\/32$/, '')
 }
 
+/** A single address as a block, as secret_ids have it; a block as it is. */
+export function wholeBlock (text: string): string {
+  return text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`
+}
+
 /**
  * Addresses and blocks that a token shall be bound to, as they are kept and shown (contract 2.1, 3.3).
  *

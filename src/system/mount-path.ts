@@ -16,6 +16,7 @@ export function isReserved ({ table, path }: Pick<Mount, 'table' | 'path'>): boo
  * @throws BrokerError `invalid_request`
  */
 export function checkMountPath (path: string): void {
+  if (path.endsWith('/tune')) throw invalidRequest('a mount path does not end in "/tune": its settings would be another mount\'s')
   if (path.length <= lengthMax && path.split('/').every((part) => segment.test(part))) return
   throw invalidRequest('a mount path is made of lower-case letters, digits, ".", "_" and "-", in segments that begin and end with a letter or digit')
 }

@@ -129,6 +129,7 @@ t.test('scopes', async (t) => {
     const { client_token: token } = await broker.tokenFor(`
       path "${scopes}/team-*" { capabilities = ["read", "update", "delete"] }
       path "sys/mounts/extra/*" { capabilities = ["update"] }
+      path "sys/mounts/tuned/tune" { capabilities = ["update"] }
       path "sys/mounts/bounded" { capabilities = ["update"]
         allowed_parameters = { "type" = ["aws"] } }
       path "aws/creds/ec2-only" { capabilities = ["read"] }
@@ -157,7 +158,8 @@ t.test('scopes', async (t) => {
       [400, grant('kv/open/x" { capabilities = ["read"] } path "kv', 'read')], [400, grant('kv/open/\\" x', 'read')], [400, grant('kv/open/{{identity.entity.id}}', 'read')], [400, grant('kv/open/x\n', 'read')], [400, grant('kv/open/é', 'read')], [400, grant('kv/open/..', 'read')], [400, grant('kv/open/%2e', 'read')],
       [403, grant(`${turning}/x`, 'read')],
       [403, { mounts: { kv2: {} } }], [403, { mounts: { 'team-b': {} } }], [403, { mounts: { 'team-a-b': {} } }], [403, { mounts: { bounded: {} } }], [403, { mounts: { extra: {} } }], [403, { mounts: { 'teAm-A2': {} } }],
-      [403, { mounts: { 'team-a': { rotation: { prefix: 'kv3/x-' } } } }], [403, { mounts: { 'team-a': { rotation: { prefix: 'team-b/' } } } }],
+      [403, { mounts: { 'team-a': { rotation: { prefix: 'kv3/x-' } } } }], [403, { mounts: { 'team-a': { rotation: { prefix: 'team-b/' } } } }], [403, { mounts: { 'team-a': { rotation: { prefix: 'team-a-b/' } } } }], [403, { mounts: { 'team-a': { rotation: { prefix: 'team-a-b/x-' } } } }], [403, { mounts: { 'team-a': { rotation: { prefix: 'tuned/tune' } } } }],
+      [403, { mounts: { 'team-a': { rotation: { on_tripwire: 'revoke-token' } } } }], [403, { mounts: { 'team-a': { rotation: { on_tripwire: 'revoke-secret-id' } } } }], [400, { mounts: { 'team-a/tune': {} } }], [400, { mounts: { 'tuned/tune': {} } }],
       [403, { mounts: { kv: {} } }], [403, { mounts: { 'kv/x': {} } }], [400, { mounts: { sys: {} } }], [400, { mounts: { 'auth/x': {} } }],
       [400, { mounts: { 'extra/sys/../x': {} } }], [400, { mounts: { 'team-a/x"y': {} } }], [400, { mounts: { 'team-a/+': {} } }], [400, { mounts: { 'team-a/*': {} } }], [400, { mounts: { ' team-a': {} } }], [400, { mounts: { '': {} } }], [400, { mounts: { __proto__x: {} } }],
       [403, { mounts: own, auth: 'other' }], [403, { mounts: own, auth: 'token' }], [403, { mounts: own, auth: 'nothing' }]
@@ -193,6 +195,47 @@ t.test('scopes', async (t) => {
     await broker.must('DELETE', `${scopes}/bound`)
   })
 
+  t.test('nor does he make a secret_id that is not, of whosever scope', async (t) => {
+    const made = await must(broker, 'shared', { mounts: { shared: {} }, token_bound_cidrs: '127.0.0.0/8' })
+    await broker.must('PUT', 'sys/policies/acl/issuer', { body: { policy: `path "${scopes}/shared/secret-id" { capabilities = ["update"] }` } })
+    for (const [bound, from] of [['127.0.0.8/30', '127.0.0.9'], ['127.0.0.9', '127.0.0.9']] as const) {
+      const role = await createRole(broker, 'issuer', { token_policies: 'issuer', token_bound_cidrs: bound })
+      const { client_token: token } = authOf(await role.login((await role.secretId()).secretId, { from }))
+      for (const token_bound_cidrs of ['127.0.0.0/8', '0.0.0.0/0']) {
+        t.equal((await broker.ask('POST', `${scopes}/shared/secret-id`, { body: { token_bound_cidrs }, token, from })).status, 400, token_bound_cidrs)
+      }
+      const other = await broker.must('POST', `${scopes}/shared/secret-id`, { body: {}, token, from })
+      const pair = { role_id: textOf(made, 'role_id'), secret_id: textOf(other, 'secret_id') }
+      const scoped = authOf(await broker.must('POST', 'auth/approle/login', { token: null, body: pair })).client_token
+      t.equal((await broker.ask('GET', 'auth/token/lookup-self', { token: scoped })).status, 403)
+      t.equal((await broker.ask('GET', 'auth/token/lookup-self', { token: scoped, from })).status, 200)
+    }
+    await broker.must('DELETE', `${scopes}/shared`)
+  })
+
+  t.test('who has not the policy default hands it on to nobody, and who has counted uses hands on no right', async (t) => {
+    const policy = `path "${scopes}/few" { capabilities = ["update", "delete"] }\npath "aws/creds/ec2-only" { capabilities = ["read"] }`
+    const { client_token: token } = await broker.tokenFor(policy, { no_default_policy: true })
+    const made = await must(broker, 'few', { mounts: { few: {} } }, { token })
+    t.strictSame(authOf(await login(broker, made)).policies, [textOf(made, 'policy')])
+    t.match((await must(broker, 'few', { mounts: { few: {} } }, { token })).body.warnings, [/is there already/])
+    await broker.must('DELETE', `${scopes}/few`, { token })
+
+    const counted = (await broker.tokenFor(policy, { num_uses: 5 })).client_token
+    t.match(await make(broker, 'few', { mounts: { few: {} }, grants: { 'aws/creds/ec2-only': ['read'] } }, { token: counted }), { status: 403, text: /counted/ })
+    await must(broker, 'few', { mounts: { few: {} } }, { token: counted })
+    await broker.must('DELETE', `${scopes}/few`)
+  })
+
+  t.test('an answer from a mount of a scope that was wrapped goes with it', async (t) => {
+    const made = await must(broker, 'wraps', { mounts: { wraps: {} } })
+    const token = await tokenOf(broker, made)
+    await broker.must('POST', 'wraps/a', { token, body: { value: 'held' } })
+    const wrapped = wrapOf(await broker.must('GET', 'wraps/a', { token, headers: { 'x-vault-wrap-ttl': '1h' } }))
+    await broker.must('DELETE', `${scopes}/wraps`)
+    t.equal((await broker.ask('POST', 'sys/wrapping/unwrap', { token: wrapped.token })).status, 400)
+  })
+
   t.test('SEC-025 SEC-064 what is not understood is refused, on every level, and nothing is made', async (t) => {
     const own = { bad: {} }
     const bodies: JsonObject[] = [
@@ -202,6 +245,7 @@ t.test('scopes', async (t) => {
       { mounts: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`bad/${n}`, {}])) }, { mounts: own, grants: Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`kv/${n}`, ['read']])) },
       { mounts: own, token_bound_cidr: '10.0.0.0/8' }, { mounts: own, token_bound_cidrs: 'x' }, { mounts: own, secret_id_bound_cidrs: '10.0.0.1' }, { mounts: own, token_bound_cidrs: Array.from({ length: 65 }, (_, n) => `10.0.0.${n}`) },
       { mounts: own, token_ttl: '-1' }, { mounts: own, token_ttl: '2h', token_max_ttl: '1h' }, { mounts: own, secret_id_num_uses: -1 }, { mounts: own, secret_id_num_uses: 0.4 }, { mounts: own, metadata: { a: 1 } }, { mounts: own, metadata: ['x'] }, { mounts: own, metadata: { a: 'x'.repeat(20_000) } },
+      { mounts: own, auth: '+*' }, { mounts: own, auth: '*' }, { mounts: own, auth: 'a"b' }, { mounts: own, auth: 'other/../approle' }, { mounts: { bad: { description: 'x'.repeat(1025) } } },
       { mounts: own, grants: ['kv/x'] }, { mounts: own, grants: { 'kv/x': { capabilities: ['read'] } } }, { mounts: own, grants: { 'kv/x': 'everything' } }, { mounts: own, auth: 'nothing' }, { mounts: own, auth: 'token' }
     ]
     for (const body of bodies) {

@@ -16,7 +16,7 @@ const planMount: PlanMount = ({ path = '', options }) => {
 
 function policyOf (body: JsonObject): string {
   const { input } = readInput(scopeFields, body, new Map(), '')
-  const { plan } = readScope(input as Input<typeof scopeFields>, body, { boundCidrs: [] }, planMount)
+  const { plan } = readScope(input as Input<typeof scopeFields>, body, { boundCidrs: [], policies: ['root'] }, planMount)
   return scopePolicyText('x', plan)
 }
 

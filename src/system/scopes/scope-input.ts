@@ -1,10 +1,11 @@
-import { blocksWithin } from '../../core/cidr.ts'
+import { blocksWithin, wholeBlock } from '../../core/cidr.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { any, commaList, duration, int, object, readInput, text, type Fields, type Input } from '../../core/fields.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Token } from '../../core/model.ts'
 import { isPathSegment } from '../../core/path.ts'
 import type { NewMount } from '../../mounts/mount-table.ts'
+import { checkMountPath } from '../mount-path.ts'
 import type { MountInput } from '../mounts.ts'
 import { readSettings, settingFields } from '../rotation.ts'
 import type { SecretIdTerms } from './ports.ts'
@@ -17,6 +18,8 @@ const grantsMax = 64
 const grantLengthMax = 512
 const blocksMax = 64
 const metadataLengthMax = 16_384
+/** Every broker holds all mounts in memory. */
+const descriptionLengthMax = 1024
 
 const nameField = { name: text('Name of the scope; its own mounts lie at or below it') }
 /** The body that makes a scope. */
@@ -56,6 +59,10 @@ const usualCapabilities: readonly Grantable[] = ['create', 'read', 'update', 'de
 /** Judges a mount that is to be made as `sys/mounts` does. */
 export type PlanMount = (input: MountInput) => NewMount
 
+/** What bounds a caller, and so what it makes. */
+export type Maker = Pick<Token, 'boundCidrs' | 'policies'>
+type Bound = Pick<Maker, 'boundCidrs'>
+
 /** A scope as it is asked for, with its mounts as they will be made. */
 export interface AskedScope {
   readonly plan: ScopePlan
@@ -69,7 +76,7 @@ export interface AskedScope {
  * @throws BrokerError `invalid_request`
  */
 export function readScope (
-  input: Input<typeof scopeFields>, data: JsonObject, token: Pick<Token, 'boundCidrs'>, planMount: PlanMount
+  input: Input<typeof scopeFields>, data: JsonObject, token: Maker, planMount: PlanMount
 ): AskedScope {
   refuseUnknown(data, scopeFields, 'a scope')
   const asked = Object.entries(input.mounts ?? {})
@@ -79,7 +86,7 @@ export function readScope (
   const grants = readGrants(input.grants ?? {})
   if (read.length + grants.length === 0) throw invalidRequest('a scope has a mount or a grant')
   const plan: ScopePlan = {
-    auth: (input.auth ?? '').replace(/^auth\//, '').replace(/\/$/, '') || usualAuth,
+    auth: readAuth(input.auth),
     mounts: read.map(({ own }) => own),
     grants,
     role: readRole(input, token),
@@ -88,13 +95,16 @@ export function readScope (
   return { plan, mounts: read.map(({ mount }) => mount) }
 }
 
-/** @throws BrokerError `invalid_request` */
-export function readSecretIdTerms (input: Input<typeof secretIdFields>, data: JsonObject): SecretIdTerms {
+/** What a body asks of a secret_id of a scope. @throws BrokerError `invalid_request` */
+export function readSecretIdTerms (
+  input: Input<typeof secretIdFields>, data: JsonObject, caller: Bound, { role }: Pick<ScopePlan, 'role'>
+): SecretIdTerms {
   refuseUnknown(data, secretIdFields, 'a secret_id')
+  const asked = blocks('token_bound_cidrs', input.token_bound_cidrs)
   return {
     metadata: metadataText(input.metadata),
     cidrList: blocks('cidr_list', input.cidr_list),
-    tokenBoundCidrs: blocks('token_bound_cidrs', input.token_bound_cidrs),
+    tokenBoundCidrs: boundLike(caller, asked.length > 0 ? asked : narrower(role, caller)).map(wholeBlock),
     numUses: input.num_uses,
     ttlSeconds: input.ttl
   }
@@ -105,11 +115,19 @@ export function firstSecretId ({ metadata }: ScopePlan): SecretIdTerms {
   return { metadata, cidrList: [], tokenBoundCidrs: [], numUses: undefined, ttlSeconds: undefined }
 }
 
+/** The path of an AppRole method, with or without `auth/`. */
+function readAuth (raw = ''): string {
+  const path = raw.replace(/^auth\//, '').replace(/\/$/, '') || usualAuth
+  checkMountPath(path)
+  return path
+}
+
 function readMount (path: string, raw: Json, planMount: PlanMount): { own: ScopeMount, mount: NewMount } {
   const where = `mount ${quoted(path)}`
   const { type = 'kv', version = '1', description = '', capabilities, rotation } = readClosed(mountFields, raw, where)
   const mount = planMount({ path, type, description, options: { version } })
   if (mount.type !== 'kv') throw invalidRequest(`${where}: the mounts of a scope are of the type kv`)
+  if (description.length > descriptionLengthMax) throw invalidRequest(`${where}: a description has at most ${descriptionLengthMax} characters`)
   const own: ScopeMount = {
     path: mount.path,
     version: mount.options?.['version'] === '2' ? '2' : '1',
@@ -154,11 +172,13 @@ function readCapabilities (words: readonly string[], where: string): Grantable[]
   return grantable.filter((word) => words.includes(word))
 }
 
-function readRole (input: Input<typeof scopeFields>, caller: Pick<Token, 'boundCidrs'>): RoleTerms {
+function readRole (input: Input<typeof scopeFields>, caller: Maker): RoleTerms {
+  const hasDefault = caller.policies.some((name) => name === 'default' || name === 'root')
   return {
     token_ttl: input.token_ttl ?? 0,
     token_max_ttl: input.token_max_ttl ?? 0,
     token_bound_cidrs: boundLike(caller, blocks('token_bound_cidrs', input.token_bound_cidrs)),
+    ...!hasDefault && { token_no_default_policy: true },
     secret_id_ttl: input.secret_id_ttl ?? 0,
     secret_id_num_uses: input.secret_id_num_uses ?? 0,
     secret_id_bound_cidrs: blocks('secret_id_bound_cidrs', input.secret_id_bound_cidrs)
@@ -166,12 +186,17 @@ function readRole (input: Input<typeof scopeFields>, caller: Pick<Token, 'boundC
 }
 
 /** Who is bound to addresses binds what he makes to them, or to fewer. */
-function boundLike ({ boundCidrs }: Pick<Token, 'boundCidrs'>, asked: string[]): string[] {
+function boundLike ({ boundCidrs }: Bound, asked: readonly string[]): string[] {
   if (asked.length === 0) return [...boundCidrs]
   if (boundCidrs.length > 0 && !blocksWithin(asked, boundCidrs)) {
     throw invalidRequest('token_bound_cidrs lie within the addresses that the caller\'s own token is bound to')
   }
-  return asked
+  return [...asked]
+}
+
+/** The role's blocks where they lie within the caller's, else the caller's. */
+function narrower ({ token_bound_cidrs: own }: RoleTerms, { boundCidrs }: Bound): readonly string[] {
+  return own.length > 0 && blocksWithin(own, boundCidrs) ? own : boundCidrs
 }
 
 function blocks (name: string, list: string[] | undefined): string[] {

@@ -1,4 +1,5 @@
 import { BrokerError, invalidRequest } from '../../core/errors.ts'
+import type { Token } from '../../core/model.ts'
 import type { MountTable } from '../../mounts/mount-table.ts'
 import type { Acl } from '../../policies/acl.ts'
 import { compilePattern, type Pattern } from '../../policies/rule.ts'
@@ -13,7 +14,7 @@ export interface ScopeRightsOptions {
 }
 
 /** Refuses what the caller cannot hand on. @throws BrokerError `permission_denied`, or `invalid_request` for what nobody can */
-export type RefuseBeyond = (policies: readonly string[], name: string, plan: ScopePlan) => void
+export type RefuseBeyond = (caller: Pick<Token, 'policies' | 'usesMax'>, name: string, plan: ScopePlan) => void
 
 /**
  * Whoever may make a scope needs no right to write policies, so that nothing may be got by it that the
@@ -36,17 +37,27 @@ export function createScopeRights ({ aclFor, mounts, protectedPaths }: ScopeRigh
     if (by === 'present' || by === 'grace') throw invalidRequest('a grant names a mount by its own path')
   }
 
-  return (policies, name, { auth, mounts: own, grants }) => {
+  /** Names lie below the scope's own, where the caller may mount, beside their mount, or below nothing. */
+  function refusePrefix (acl: Pick<Acl, 'covers'>, name: string, path: string, prefix: string): void {
+    const isBeside = prefix.startsWith(`${path}-`) && !prefix.slice(path.length).includes('/')
+    if (!prefix.includes('/') || isBeside || prefix.startsWith(`${name}/`)) return
+    if (acl.covers(`sys/mounts/${prefix}*`, ['update'])) return
+    throw beyond(`prefix ${JSON.stringify(prefix)} lies neither below "${name}/" nor where the caller may mount`)
+  }
+
+  return ({ policies, usesMax }, name, { auth, mounts: own, grants }) => {
     const acl = aclFor(policies)
     const mayMount = (path: string) =>
       path === name || path.startsWith(`${name}/`) || acl.covers(`sys/mounts/${path}`, ['update'])
     for (const { path, rotation } of own) {
       if (!mayMount(path)) throw beyond(`mount ${JSON.stringify(path)} lies neither below "${name}/" nor where the caller may mount`)
-      const prefix = rotation?.prefix ?? ''
-      if (prefix.includes('/') && !prefix.startsWith(`${path}-`) && !mayMount(prefix)) {
-        throw beyond(`prefix ${JSON.stringify(prefix)} lies neither below "${name}/" nor where the caller may mount`)
-      }
+      if (rotation === null) continue
+      refusePrefix(acl, name, path, rotation.prefix)
+      const ends = rotation.reaction.startsWith('revoke-')
+      // By a link somebody else's token can be made to use such a name.
+      if (ends && !acl.covers(`sys/latchkey/rotation/${path}`, ['update'])) throw beyond('on_tripwire ends tokens of others, for which the caller has to have "update" on the mount\'s path below sys/latchkey/rotation/')
     }
+    if (usesMax > 0 && grants.length > 0) throw beyond('a token with counted uses grants nothing')
     for (const grant of grants) {
       refuseProtected(grant)
       if (!acl.covers(grant.path, grant.capabilities)) throw beyond(`grant ${JSON.stringify(grant.path)} is more than the caller may do there, or may do there for good and without condition`)

@@ -28,6 +28,8 @@ export interface RoleTerms {
   readonly token_ttl: number
   readonly token_max_ttl: number
   readonly token_bound_cidrs: string[]
+  /** Whose maker has not the policy `default`. */
+  readonly token_no_default_policy?: true
   readonly secret_id_ttl: number
   readonly secret_id_num_uses: number
   readonly secret_id_bound_cidrs: string[]

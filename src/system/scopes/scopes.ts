@@ -42,7 +42,7 @@ export function createScopes (options: ScopesOptions) {
     if (token === null) throw permissionDenied()
     const name = readScopeName(input.name)
     const asked = readScope(input, call.request.data, token, options.planMount)
-    refuseBeyond(token.policies, name, asked.plan)
+    refuseBeyond(token, name, asked.plan)
     const present = await scopes.find(name)
     if (present !== null) return again(present.scope, asked.plan, nowMs)
     const auth = authOf(asked.plan)
@@ -90,8 +90,9 @@ export function createScopes (options: ScopesOptions) {
   }
 
   async function makeSecretId (call: Call, input: Input<typeof secretIdFields>): Promise<Outcome> {
-    const terms = readSecretIdTerms(input, call.request.data)
+    if (call.token === null) throw permissionDenied()
     const scope = await read(input.name)
+    const terms = readSecretIdTerms(input, call.request.data, call.token, scope.plan)
     if (scope.state !== 'made') throw underWay(scope)
     const auth = mounts.byAccessor(scope.authAccessor)
     if (auth === null) throw invalidRequest('the auth method of the scope is gone')
