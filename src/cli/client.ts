@@ -203,7 +203,7 @@ function judge (call: Call, { status, headers, bytes }: Exchange): Answer {
     return { body }
   }
   const facts: CallFacts = { status, isUnsent: false, retryAfterSeconds: secondsOf(headers['retry-after']) }
-  throw new CallFailure(kindOf(status), `${call.method} ${call.what}: ${wordsOf(status, body)} (${status})`, facts)
+  throw new CallFailure(kindOf(status, body !== null), `${call.method} ${call.what}: ${wordsOf(status, body)} (${status})`, facts)
 }
 
 function parseBody (headers: IncomingMessage['headers'], bytes: Buffer): JsonObject | null {
@@ -221,10 +221,11 @@ function secondsOf (retryAfter: string | undefined): number | null {
   return retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : null
 }
 
-function kindOf (status: number): FailureKind {
-  if (status === 404) return 'absent'
-  if (status === 429 || status >= 500) return 'unavailable'
-  return status >= 400 ? 'refused' : 'failed'
+/** What is no JSON is not the broker's, but of something in between: it says nothing of a token or a path. */
+function kindOf (status: number, isJson: boolean): FailureKind {
+  if (status < 400) return 'failed'
+  if (status === 429 || status >= 500 || !isJson) return 'unavailable'
+  return status === 404 ? 'absent' : 'refused'
 }
 
 const sentenceLengthMax = 500
@@ -235,6 +236,7 @@ function wordsOf (status: number, body: JsonObject | null): string {
   const sentences = [errors, warnings].flatMap((list) => Array.isArray(list) ? list as unknown[] : [])
     .filter((each): each is string => typeof each === 'string' && each !== '')
   if (sentences.length > 0) return sentences.slice(0, 3).map((each) => each.trim().slice(0, sentenceLengthMax)).join('; ')
-  if (status === 404) return 'there is nothing'
-  return status >= 300 && status < 400 ? 'the answer leads elsewhere, and is not followed' : 'refused without a reason'
+  if (status < 400) return 'the answer leads elsewhere, and is not followed'
+  if (body === null) return 'the answer is none of a broker'
+  return status === 404 ? 'there is nothing' : 'refused without a reason'
 }

@@ -46,9 +46,10 @@ export class CallFailure extends Failure {
   }
 }
 
-/** Whether a failure is the broker's answer with one of these statuses. */
+/** Whether a failure is a refusal by the broker with one of these statuses. */
 export function hasStatus (error: unknown, ...statuses: readonly number[]): error is CallFailure {
-  return error instanceof CallFailure && error.facts.status !== null && statuses.includes(error.facts.status)
+  if (!(error instanceof CallFailure) || error.kind === 'unavailable') return false
+  return error.facts.status !== null && statuses.includes(error.facts.status)
 }
 
 /** The code of an error of the system, such as `ENOENT`; empty where there is none. */

@@ -1,4 +1,4 @@
-import { isJsonObject } from '../core/json.ts'
+import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Invocation } from './args.ts'
 import type { Client } from './client.ts'
 import { endIn, remainingMs, type End } from './credentials.ts'
@@ -57,6 +57,7 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
   /** null: not known, or never. */
   let end: End | null = null
   let canBeWatched = true
+  let canBeRenewed = true
   let wasSeen = false
   let isRevoked = false
   let failures = 0
@@ -73,6 +74,7 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
     token = next
     end = ttlSeconds === null || ttlSeconds === 0 ? null : endIn(ttlSeconds * 1000, parts)
     wasSeen = false
+    canBeRenewed = true
     changed(next)
   }
 
@@ -93,31 +95,42 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
     return 'replaced'
   }
 
-  async function look (): Promise<Fate> {
+  /** What the broker tells of the token. @throws CallFailure with status 403 where it does not know it, or may not tell. */
+  async function lookUp (): Promise<JsonObject> {
     const what = 'auth/token/lookup-self'
     const { body } = await client.ask({ method: 'GET', what, path: what.split('/'), token, repeat: 'safe' })
     const data = body?.['data']
-    const { ttl, creation_ttl: creationTtl, renewable, num_uses: uses } = isJsonObject(data) ? data : {}
+    return isJsonObject(data) ? data : {}
+  }
+
+  async function lookAfter ({ ttl, creation_ttl: creationTtl, renewable, num_uses: uses }: JsonObject): Promise<Fate> {
     wasSeen = true
     if (typeof uses === 'number' && uses > 0) giveUpWatching('the token may be used a few times only, so it is not looked at')
     if (typeof ttl !== 'number' || typeof creationTtl !== 'number' || ttl === 0) return 'alive'
     end = endIn(ttl * 1000, parts)
-    if (ttl > creationTtl / 3) return 'alive'
-    if (renewable === true && await renew() > creationTtl / 3) return 'alive'
+    const soonSeconds = creationTtl / 3
+    if (ttl > soonSeconds) return 'alive'
+    canBeRenewed &&= renewable === true && await renew() > soonSeconds
+    if (canBeRenewed) return 'alive'
     const fate = await replace()
     return fate === 'ended' ? 'alive' : fate
   }
 
-  /** Answers the seconds that it lives from now. */
+  /** Answers the seconds that it lives from now; 0 where it may not be renewed. */
   async function renew (): Promise<number> {
     const what = 'auth/token/renew-self'
-    const { body } = await client.ask({ method: 'PUT', what, path: what.split('/'), token, body: '{}', repeat: 'safe' })
-    const { ttlSeconds } = readLogin(body?.['auth'], parts)
-    end = endIn(ttlSeconds * 1000, parts)
-    return ttlSeconds
+    try {
+      const { body } = await client.ask({ method: 'PUT', what, path: what.split('/'), token, body: '{}', repeat: 'safe' })
+      const { ttlSeconds } = readLogin(body?.['auth'], parts)
+      end = endIn(ttlSeconds * 1000, parts)
+      return ttlSeconds
+    } catch (error) {
+      if (error instanceof Failure && error.kind === 'refused') return 0
+      throw error
+    }
   }
 
-  /** What it means that a token is refused. */
+  /** What it means that the broker does not know the token. */
   async function judgeRefusal (): Promise<Fate> {
     if (end !== null && remainingMs(end, parts) <= earlyMs) return replace()
     if (wasSeen) return 'revoked'
@@ -127,12 +140,14 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
 
   async function checkOnce (): Promise<Fate> {
     if (!canBeWatched) return end !== null && remainingMs(end, parts) <= earlyMs ? replace() : 'unknown'
+    let facts: JsonObject
     try {
-      return await look()
+      facts = await lookUp()
     } catch (error) {
       if (!hasStatus(error, 403)) throw error
-      return await judgeRefusal()
+      return judgeRefusal()
     }
+    return lookAfter(facts)
   }
 
   /** A new token is looked at right away, so that one which may not look at itself is not taken for a revoked one later. */

@@ -3,6 +3,7 @@ import path from 'node:path'
 import t from 'tap'
 import { until } from '../helpers/redis.ts'
 import { createFolder } from '../helpers/broker.ts'
+import { noPython, python } from './programs.ts'
 import { canary, identify, json, start, startBench, startImpostor, startProgram } from './rig.ts'
 
 t.setTimeout(180_000)
@@ -61,9 +62,9 @@ t.test('exec', async (t) => {
     t.strictSame(counts(), before.map((count) => count + 1))
   })
 
-  await t.test('SEC-341 at a terminal Ctrl-C reaches the command once', async (t) => {
+  await t.test('SEC-341 at a terminal Ctrl-C reaches the command once', { skip: noPython }, async (t) => {
     const once = 'let n = 0; process.on("SIGINT", () => { n++; setTimeout(() => { console.log(`got ${n}`); process.exit(5) }, 700) }); setInterval(() => {}, 1000); console.log("runs")'
-    const words = ['python3', path.join(import.meta.dirname, 'terminal.py'), process.execPath, main, 'exec', '--role', 'ec2-only', '--', process.execPath, '-e', once]
+    const words = [python ?? '', path.join(import.meta.dirname, 'terminal.py'), process.execPath, main, 'exec', '--role', 'ec2-only', '--', process.execPath, '-e', once]
     const { code, out } = await startProgram(t, words, { env: { ...bench.env, ...identity, ANSWERS: JSON.stringify([['runs\r\n', '\u0003']]) } }).ended
     t.match(out, /got 1\r?\n/)
     t.equal(code, 5)

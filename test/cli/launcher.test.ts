@@ -1,4 +1,4 @@
-import { readFileSync, symlinkSync } from 'node:fs'
+import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import { createFolder } from '../helpers/broker.ts'
@@ -15,6 +15,16 @@ t.test('the launcher runs from anywhere, by a link, and where the machine\'s Nod
   for (const tool of ['sh', 'dirname', 'readlink']) symlinkSync(path.join('/usr/bin', tool), path.join(bin, tool))
   const ended = await startProgram(t, ['/bin/sh', path.join(folder, 'latchkey'), 'whoami', '--help'], { env: { PATH: bin }, cwd: '/' }).ended
   t.match(ended, { code: 0, out: /^usage: latchkey whoami/, words: '' })
+})
+
+t.test('without a Node that can, the launcher says what to do', async (t) => {
+  const folder = createFolder(t)
+  copyFileSync(launcher, path.join(folder, 'latchkey'))
+  for (const version of ['v20.20.2', 'v22.3.0', '']) {
+    writeFileSync(path.join(folder, 'node'), `#!/bin/sh\necho ${version}\n`, { mode: 0o755 })
+    const ended = await startProgram(t, ['/bin/sh', path.join(folder, 'latchkey'), 'status'], { env: { PATH: `${folder}:/usr/bin:/bin` } }).ended
+    t.match(ended, { code: 1, out: '', words: /needs Node 24 or later: run npm ci/ }, version)
+  }
 })
 
 t.test('SEC-348 nothing runs when it is installed, nothing updates itself, and nothing is published', async (t) => {

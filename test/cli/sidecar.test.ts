@@ -96,9 +96,10 @@ t.test('a sidecar', async (t) => {
 
   await t.test('SEC-347 another process of this machine gets nothing without the file, and everything with it', async (t) => {
     const serving = await serve(bench, [], env)
-    const curl = (...words: string[]) => startProgram(t, ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', ...words, serving.url], {}).ended
-    t.equal((await curl()).out, '403')
-    t.equal((await curl('-H', `Authorization: ${serving.authorization}`)).out, '200')
+    const script = 'const [url, file] = process.argv.slice(1); const headers = file ? { authorization: require("fs").readFileSync(file, "utf8") } : {}; require("http").get(url, { headers }, ({ statusCode }) => { console.log(statusCode); process.exit(0) })'
+    const neighbour = (...words: string[]) => startProgram(t, [process.execPath, '-e', script, serving.url, ...words], {}).ended
+    t.equal((await neighbour()).out, '403\n')
+    t.equal((await neighbour(serving.authorizationFile)).out, '200\n')
     t.match((await latchkey(t, ['sidecar', '--help'])).out.replaceAll(/\s+/g, ' '), /in a network that containers share the file is the boundary, not the port/)
     await stop(serving)
   })

@@ -13,7 +13,7 @@ const minute = 60_000
 const second = 1000
 
 /** A broker that knows tokens: each lives for 20 minutes, and by renewals for an hour. */
-function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * minute, uses = 0, refusesLookups = false } = {}) {
+function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * minute, uses = 0, refusesLookups = false, refusesRenewals = false } = {}) {
   const tokens = new Map<string, { endMs: number, readonly hardEndMs: number }>()
   const asked: string[] = []
   const state = { isAway: false, refusesLogins: false }
@@ -38,6 +38,7 @@ function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * m
         tokens.delete(token)
         return { body: null }
       }
+      if (what === 'renew-self' && refusesRenewals) throw refusal(403)
       if (what === 'renew-self') found.endMs = Math.min(nowMs() + ttlMs, found.hardEndMs)
       const ttl = Math.floor((found.endMs - nowMs()) / second)
       if (what === 'renew-self') return { body: { auth: { client_token: token, lease_duration: ttl, renewable: true, policies: [] } } }
@@ -48,7 +49,7 @@ function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * m
   return { client, state, tokens, make, count }
 }
 
-async function begin (t: Test, { given = '', identity = true, ...limits }: { given?: string, identity?: boolean, ttlMs?: number, maxMs?: number, uses?: number, refusesLookups?: boolean } = {}) {
+async function begin (t: Test, { given = '', identity = true, ...limits }: { given?: string, identity?: boolean, ttlMs?: number, maxMs?: number, uses?: number, refusesLookups?: boolean, refusesRenewals?: boolean } = {}) {
   const folder = createFolder(t)
   const file = path.join(folder, 'token')
   const { parts, said, advance, time } = manualParts({ HOME: folder, LATCHKEY_TOKEN_FILE: file, ...(identity && { LATCHKEY_ROLE_ID: 'role', LATCHKEY_SECRET_ID: 'secret-id' }) })
@@ -155,4 +156,18 @@ t.test('a token that may not look at itself was not revoked', async (t) => {
   await advance(5 * minute)
   t.strictSame([revoked(), count('lookup-self')], [0, 1])
   t.match(said.join(''), /may not look at itself: that it was revoked is noticed only when something is fetched/)
+})
+
+t.test('a renewal or a login that is refused is no revocation', async (t) => {
+  const { state, advance, revoked, used, count } = await begin(t, { refusesRenewals: true })
+  await advance(14 * minute)
+  t.strictSame([revoked(), used], [0, ['token-1', 'token-2']], 'it logs in where it may not renew')
+  t.equal(count('renew-self'), 1)
+  state.refusesLogins = true
+  await advance(14 * minute)
+  t.strictSame([revoked(), used], [0, ['token-1', 'token-2']])
+  t.ok(count('renew-self') <= 3, 'a renewal that is refused is not asked for again')
+  state.refusesLogins = false
+  await advance(5 * minute)
+  t.equal(used.at(-1), 'token-3')
 })

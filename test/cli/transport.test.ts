@@ -152,6 +152,26 @@ t.test('SEC-338 errors of any kind tell no secret that was sent, and nothing of 
   }
 })
 
+t.test('SEC-338 a defect tells where it is, and nothing of what it is about', async (t) => {
+  const broker = await startImpostor(t, (_request, response) => json(response, 200, { data: {} }))
+  const main = path.join(import.meta.dirname, '../../src/cli/main.ts')
+  for (const way of ['Date.now = () => { throw new TypeError("CNRYmessage") }', 'Date.now = () => { throw "CNRYtext" }', 'setImmediate(() => { throw new RangeError("CNRYlate") }); Date.now = () => { for (;;) {} }']) {
+    const preload = `data:text/javascript,${encodeURIComponent(way)}`
+    const { code, out, words } = await startProgram(t, [process.execPath, '--import', preload, main, 'read', 'secret/a', '--no-resolve'], { env: { LATCHKEY_ADDR: broker.address, LATCHKEY_TOKEN: canary() } }).ended
+    t.equal(code, 1)
+    t.notMatch(out + words, 'CNRY')
+    t.match(words, /^latchkey: a defect: \w+ .*\n$/)
+  }
+})
+
+t.test('what something in between says is no refusal by the broker', async (t) => {
+  for (const status of [400, 403, 404]) {
+    const proxy = await startImpostor(t, (_request, response) => response.writeHead(status, { 'content-type': 'text/html' }).end('<html>'))
+    const ended = await latchkey(t, ['read', 'secret/a', '--no-resolve'], { env: { LATCHKEY_ADDR: proxy.address, LATCHKEY_TOKEN: 'x' } })
+    t.match(ended, { code: 5, words: `latchkey: GET secret/a: the answer is none of a broker (${status})\n` })
+  }
+})
+
 t.test('SEC-338 where nobody reads what is written, nothing is said but the exit code', async (t) => {
   const secret = canary()
   const broker = await startImpostor(t, (_request, response) => json(response, 200, { data: { value: secret.repeat(20_000) } }))

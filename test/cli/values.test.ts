@@ -1,7 +1,8 @@
+import path from 'node:path'
 import t from 'tap'
 import { textOf } from '../helpers/broker.ts'
+import { python } from './programs.ts'
 import { canary, startBench, startProgram } from './rig.ts'
-import path from 'node:path'
 
 t.setTimeout(120_000)
 
@@ -50,8 +51,9 @@ t.test('secrets', async (t) => {
     const value = 'x\u001b]52;c;ZXZpbA==\u0007y'
     await run(['write', 'secret/data/evil'], { env, input: JSON.stringify({ data: { value } }) })
     t.equal((await run(['read', 'secret/data/evil', '--field', 'value'], { env })).out, value)
+    if (python === null) return
     const main = path.join(import.meta.dirname, '../../src/cli/main.ts')
-    const shown = await startProgram(t, ['python3', path.join(import.meta.dirname, 'terminal.py'), process.execPath, main, 'read', 'secret/data/evil', '--field', 'value'],
+    const shown = await startProgram(t, [python, path.join(import.meta.dirname, 'terminal.py'), process.execPath, main, 'read', 'secret/data/evil', '--field', 'value'],
       { env: { ...bench.env, ...env } }).ended
     t.match(shown, { code: 0, out: /^x\\u001b\]52;c;ZXZpbA==\\u0007y\r?\n$/ })
   })
