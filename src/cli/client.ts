@@ -51,7 +51,7 @@ export interface ClientLimits {
   readonly answerBytesMax: number
 }
 
-const usualLimits: ClientLimits = { connectMs: 10_000, callMs: 60_000, answerBytesMax: 32 * 1024 * 1024 }
+const usualLimits: ClientLimits = { connectMs: 10_000, callMs: 20_000, answerBytesMax: 32 * 1024 * 1024 }
 const triesMax = 3
 const retryAfterSecondsMax = 30
 
@@ -202,7 +202,7 @@ function judge (call: Call, { status, headers, bytes }: Exchange): Answer {
     if (body === null) throw new Failure('failed', `${call.method} ${call.what}: the answer is no JSON object`)
     return { body }
   }
-  const facts: CallFacts = { status, isUnsent: false, retryAfterSeconds: secondsOf(headers['retry-after']) }
+  const facts: CallFacts = { status, isUnsent: false, retryAfterSeconds: secondsOf(headers) }
   throw new CallFailure(kindOf(status, body !== null), `${call.method} ${call.what}: ${wordsOf(status, body)} (${status})`, facts)
 }
 
@@ -217,8 +217,11 @@ function parseBody (headers: IncomingMessage['headers'], bytes: Buffer): JsonObj
   }
 }
 
-function secondsOf (retryAfter: string | undefined): number | null {
-  return retryAfter !== undefined && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : null
+/** How long the broker asks to wait: seconds, or a date by its own clock (RFC 9110, 10.2.3); null: it does not say. */
+function secondsOf ({ 'retry-after': text = '', date = '' }: IncomingMessage['headers']): number | null {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  const seconds = Math.ceil((Date.parse(text) - Date.parse(date)) / 1000)
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null
 }
 
 /** What is no JSON is not the broker's, but of something in between: it says nothing of a token or a path. */

@@ -17,7 +17,7 @@ export interface Parts {
   readonly pause: (ms: number, signal?: AbortSignal) => Promise<void>
   /** A whole number from 0 to below `limit`. */
   readonly random: (limit: number) => number
-  /** All of standard input as UTF-8. @throws Failure above `bytesMax`. */
+  /** All of standard input as UTF-8. @throws Failure above `bytesMax`, and at a terminal, which shows what is typed. */
   readonly readInput: (bytesMax: number) => Promise<string>
   /** Asks the person at the terminal; null where nobody is. */
   readonly ask: (question: string, shown: 'shown' | 'hidden') => Promise<string | null>
@@ -54,6 +54,7 @@ export async function pauseOrStop ({ pause }: Pick<Parts, 'pause'>, ms: number, 
 }
 
 async function readInput (bytesMax: number): Promise<string> {
+  if (process.stdin.isTTY === true) throw new Failure('usage', 'standard input is a terminal: give a file, or the output of another command')
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {

@@ -15,7 +15,10 @@ import { openBroker } from './session.ts'
 /** As much as the broker takes. */
 const inputBytesMax = 32 * 1024 * 1024
 
-type Asked = Pick<Call, 'method' | 'repeat'> & Partial<Pick<Call, 'body' | 'query' | 'wrapTtl'>>
+/** Some changes, such as the move of a mount, are answered when they are done. */
+const changeMs = 60_000
+
+type Asked = Pick<Call, 'method' | 'repeat'> & Partial<Pick<Call, 'body' | 'query' | 'wrapTtl' | 'waitMs'>>
 
 /** Asks for the path of the invocation, by the present name of its mount. */
 async function ask (invocation: Invocation, parts: Parts, asked: Asked, { isList = false } = {}): Promise<Answer> {
@@ -53,13 +56,15 @@ export async function runWrite (invocation: Invocation, parts: Parts): Promise<v
   const body = text.trim() === '' ? '{}' : text
   hideTexts(parseData(body), parts)
   const wrapTtl = invocation.text('wrap')
-  const answer = await ask(invocation, parts, { method: 'POST', repeat: 'unsent', body, ...(wrapTtl !== null && { wrapTtl }) })
+  const answer = await ask(invocation, parts, {
+    method: 'POST', repeat: 'unsent', body, waitMs: changeMs, ...(wrapTtl !== null && { wrapTtl })
+  })
   await show(invocation, parts, answer.body)
 }
 
 /** `latchkey delete`. */
 export async function runDelete (invocation: Invocation, parts: Parts): Promise<void> {
-  const { body } = await ask(invocation, parts, { method: 'DELETE', repeat: 'unsent' })
+  const { body } = await ask(invocation, parts, { method: 'DELETE', repeat: 'unsent', waitMs: changeMs })
   await show(invocation, parts, body)
 }
 

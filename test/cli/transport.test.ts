@@ -191,6 +191,7 @@ t.test('what may have been done is not asked for again; what was surely not done
     ['an issue after 502', issue, (_request, response) => json(response, 502, { errors: [] }), 1],
     ['an issue after a broken connection', issue, (_request, response) => { response.socket?.destroy() }, 1],
     ['an issue after 429', issue, (_request, response) => json(response, 429, { errors: [] }, { 'retry-after': '3' }), 3],
+    ['a read that is to wait until a date', read, (_request, response) => json(response, 503, { errors: [] }, { 'date': 'Sat, 21 Nov 2026 12:00:00 GMT', 'retry-after': 'Sat, 21 Nov 2026 12:00:04 GMT' }), 3],
     ['a read that is to wait for an hour', read, (_request, response) => json(response, 429, { errors: [] }, { 'retry-after': '3600' }), 1],
     ['a read after 403', read, (_request, response) => json(response, 403, { errors: [] }), 1]
   ]
@@ -199,6 +200,7 @@ t.test('what may have been done is not asked for again; what was surely not done
     const { client, pauses } = clientOf(broker.address)
     await t.rejects(client.ask(call))
     t.equal(broker.seen.length, expected, name)
+    if (name === 'a read that is to wait until a date') t.strictSame(pauses, [2000, 2000])
     if (name === 'an issue after 429') t.strictSame(pauses, [1500, 1500], 'at least half of what the broker asked for')
   }
   const closed = net.createServer().listen(0, '127.0.0.1')

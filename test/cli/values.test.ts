@@ -55,6 +55,9 @@ t.test('secrets', async (t) => {
     const main = path.join(import.meta.dirname, '../../src/cli/main.ts')
     const shown = await startProgram(t, [python, path.join(import.meta.dirname, 'terminal.py'), process.execPath, main, 'read', 'secret/data/evil', '--field', 'value'],
       { env: { ...bench.env, ...env } }).ended
+    const typed = await startProgram(t, [python, path.join(import.meta.dirname, 'terminal.py'), process.execPath, main, 'write', 'secret/data/evil'],
+      { env: { ...bench.env, ...env } }).ended
+    t.match(typed, { code: 2, out: /standard input is a terminal/ })
     t.match(shown, { code: 0, out: /^x\\u001b\]52;c;ZXZpbA==\\u0007y\r?\n$/ })
   })
 
