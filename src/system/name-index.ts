@@ -2,6 +2,7 @@ import { operation, type Operation } from '../core/backend.ts'
 import { invalidRequest, notFound } from '../core/errors.ts'
 import { text } from '../core/fields.ts'
 import { requestPrefix, type Mount } from '../core/model.ts'
+import { withoutSlashes } from '../core/path.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
 import type { NameIndex } from '../mounts/name-index.ts'
 
@@ -36,7 +37,7 @@ export function createNameIndexOperations ({ index, mounts, canHold }: NameIndex
       summary: 'Has the present names of all mounts that rotate kept in a mount of keys and values.',
       fields: { mount: text('The own path of a kv mount, version 2') },
       async run (_call, { mount: chosen = '' }) {
-        const mount = mounts.find('secret', chosen.replace(/\/+$/, ''))
+        const mount = mounts.find('secret', withoutSlashes(chosen))
         if (mount === null || mount.state !== 'live' || !canHold(mount)) {
           throw invalidRequest('mount names a kv mount of version 2 by its own path')
         }

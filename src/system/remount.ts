@@ -5,6 +5,7 @@ import { any, text } from '../core/fields.ts'
 import { drawUuid } from '../core/ids.ts'
 import type { Json } from '../core/json.ts'
 import { requestPrefix, type Mount, type Token } from '../core/model.ts'
+import { withoutSlashes } from '../core/path.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { key, SYS, type Entry, type Key, type Put, type Stamp, type Store } from '../core/store.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
@@ -154,7 +155,7 @@ function arrive ({ target, ...mount }: Mount): Mount {
 /** What a caller writes as a mount's path, with or without slashes at its ends. */
 function placeOf (raw: string, name: string): Place {
   if (/\s$/.test(raw)) throw invalidRequest(`'${name}' path cannot contain trailing whitespace`)
-  const path = raw.replace(/^\/+|\/+$/g, '')
+  const path = withoutSlashes(raw)
   return path.startsWith('auth/') ? { table: 'auth', path: path.slice('auth/'.length) } : { table: 'secret', path }
 }
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { BrokerError } from '../../src/core/errors.ts'
-import { isPathSegment, parseQuery, parseTarget, type Target } from '../../src/core/path.ts'
+import { isPathSegment, parseQuery, parseTarget, withoutSlashes, type Target } from '../../src/core/path.ts'
 import { createRandom, leastMs } from '../plugins/front.ts'
 
 function pathOf (target: string): string {
@@ -149,4 +149,10 @@ t.test('SEC-042 whatever the target, what is taken has clean segments that read 
 t.test('a form has more room than a query', async (t) => {
   t.ok(parseQuery(Array.from({ length: 1001 }, () => 'a=1').join('&'), 1000) instanceof BrokerError)
   t.same({ ...parseQuery('a=1&a=2', 1000) as object }, { a: ['1', '2'] })
+})
+
+t.test('SEC-301 slashes at the ends of a path are taken off in proportional time', async (t) => {
+  for (const [given, path] of [['', ''], ['/', ''], ['///', ''], ['a', 'a'], ['//a//b//', 'a//b'], ['a/', 'a'], ['/a', 'a']]) t.equal(withoutSlashes(String(given)), path, given)
+  const hostile = `a${'/'.repeat(1_000_000)}b`
+  t.ok(leastMs(() => withoutSlashes(hostile)) < 1000)
 })
