@@ -28,11 +28,13 @@ export interface Endpoint extends Place {
   readonly mayConnect: AddressRule
 }
 
+/** More than a name of 253 characters with scheme and port needs. */
+const lengthMax = 300
 const form = /^(?:(https?):\/\/)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?\/?$/i
 
 /** Reads `https://host:port` and nothing more; without a scheme it means https. @throws what `refuse` makes of a reason. */
 export function parsePlace (text: string, refuse: (why: string) => Error): Place {
-  const match = form.exec(text)
+  const match = text.length > lengthMax ? null : form.exec(text)
   const written = match?.[2]?.toLowerCase()
   if (match === null || written === undefined) throw refuse('it must be a URL of a host and nothing else')
   const secure = match[1]?.toLowerCase() !== 'http'
@@ -68,8 +70,15 @@ export function isListed ({ allowedHosts }: EgressRules, { hostname, port }: Pla
   })
 }
 
+const globalIpv6 = ipaddr.IPv6.parseCIDR('2000::/3')
+
 function rangeOf (address: string): string {
-  return ipaddr.isValid(address) ? ipaddr.process(address).range() : 'invalid'
+  if (!ipaddr.isValid(address)) return 'invalid'
+  const parsed = ipaddr.process(address)
+  const range = parsed.range()
+  // What is global is allocated from 2000::/3 (RFC 4291 section 2.5.4); `::7f00:1` is no place of its own.
+  const isOther = range === 'unicast' && parsed instanceof ipaddr.IPv6 && !parsed.match(globalIpv6)
+  return isOther ? 'reserved' : range
 }
 
 /** Whether a host is this machine, by its name or address. */

@@ -8,7 +8,7 @@ const development = { development: true, allowedHosts: [] }
 const nowhere = [
   'http://hooks.example.com/x', 'http://127.0.0.1:9000/x', 'https://127.0.0.1/x', 'https://localhost.', 'https://localhost/x', 'https://LOCALHOST:8443', 'https://10.0.0.1/x',
   'https://192.168.1.1', 'https://172.16.0.1', 'https://100.64.0.1', 'https://169.254.169.254/latest/meta-data/', 'https://[::1]/x', 'https://[fd00:ec2::254]/',
-  'https://[fe80::1]/', 'https://[::ffff:169.254.169.254]/', 'https://[64:ff9b::a9fe:a9fe]/', 'https://[2002:a9fe:a9fe::]/', 'https://2852039166/', 'https://0251.0376.0251.0376/',
+  'https://[fe80::1]/', 'https://[::ffff:169.254.169.254]/', 'https://[64:ff9b::a9fe:a9fe]/', 'https://[2002:a9fe:a9fe::]/', 'https://[::7f00:1]/', 'https://[::a9fe:a9fe]/', 'https://[4000::1]/', 'https://[fec0::1]/', 'https://2852039166/', 'https://0251.0376.0251.0376/',
   'https://0x7f000001/', 'https://127.1/', 'https://0.0.0.0/', 'https://[::]/', 'https://224.0.0.1/', 'https://255.255.255.255/',
   'https://user@hooks.example.com/', 'https://user:password@hooks.example.com/', 'https://@hooks.example.com/', 'https://hooks.example.com#@127.0.0.1/',
   'https://hooks.example.com\\@127.0.0.1/', 'https://hooks.example.com/\\x', 'https://hooks.example.com/a#b', 'https://hooks.example.com./',
@@ -32,7 +32,7 @@ t.test('SEC-161 SEC-367 notifications go by https to public addresses in their p
 t.test('SEC-161 the addresses of a name are judged, at the connection, by whether somebody listed it', async (t) => {
   const unlisted = parseDestination('url', 'https://hooks.example.com/', production).endpoint
   const known = parseDestination('url', 'https://hooks.corp.example:8443/', listed).endpoint
-  for (const address of ['127.0.0.1', '10.1.2.3', '169.254.169.254', '::1', 'fe80::1', 'fd00:ec2::254', '::ffff:10.0.0.1', '0.0.0.0', '100.64.0.1']) t.notOk(unlisted.mayConnect(address), address)
+  for (const address of ['127.0.0.1', '10.1.2.3', '169.254.169.254', '::1', 'fe80::1', 'fd00:ec2::254', '::ffff:10.0.0.1', '0.0.0.0', '100.64.0.1', '::7f00:1']) t.notOk(unlisted.mayConnect(address), address)
   for (const address of ['10.1.2.3', 'fd12::1', '52.46.128.1']) t.ok(known.mayConnect(address), address)
   for (const address of ['127.0.0.1', '169.254.169.254', '::1', 'fe80::1', '0.0.0.0']) t.notOk(known.mayConnect(address), address)
 })
@@ -64,7 +64,7 @@ t.test('SEC-161 a development start takes loopback, and nothing else of the priv
 
 t.test('an address is a scheme and a host', async (t) => {
   t.match(parseAddress('address', 'https://app.terraform.io', production), { host: 'app.terraform.io', port: 443 })
-  for (const text of ['https://app.terraform.io/api', 'https://app.terraform.io?x', 'http://app.terraform.io', 'https://u@app.terraform.io', 'https://10.0.0.1']) {
+  for (const text of ['https://app.terraform.io/api', 'https://app.terraform.io?x', 'http://app.terraform.io', 'https://u@app.terraform.io', 'https://10.0.0.1', `https://${'a.'.repeat(200)}example`]) {
     t.throws(() => parseAddress('address', text, production), { code: 'invalid_request', message: /^address is not allowed/ }, text)
   }
 })
