@@ -2,7 +2,7 @@ import { decodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import type { Change, Store } from '../core/store.ts'
 import {
-  deadKey, deadPrefix, deliveryKey, freshDelivery, merged, namesLeaf, pendingPrefix, putDead, putDelivery, toldKey,
+  deadKey, deadPrefix, deliveryKey, freshDelivery, idOfNames, merged, namesLeaf, pendingPrefix, putDead, putDelivery, toldKey,
   type DeadLetter, type Delivery
 } from './delivery.ts'
 import type { Notifier } from './notifier.ts'
@@ -47,7 +47,9 @@ export function createDeadLetters ({ store }: { readonly store: Store }): DeadLe
     const present = decodeRecord<Delivery>(waiting.value)
     if (present.subject.kind !== 'names' || subject.kind !== 'names') throw new Error('names are told together with names')
     const levels = merged(present.subject.levels, subject.levels)
-    return putDelivery(at, { ...present, subject: { kind: 'names', levels } }, waiting.stamp)
+    // By another id, so that what joins an attempt under way has a run of its own.
+    const joinedId = idOfNames(notifier.id, notifier.generation, levels)
+    return putDelivery(at, { ...present, id: joinedId, subject: { kind: 'names', levels } }, waiting.stamp)
   }
 
   return {

@@ -38,7 +38,8 @@ class Refused extends Error {
 interface Workspace {
   /** Variables by `<category>/<key>`; the value is the variable's id. */
   variables (): Promise<Map<string, string>>
-  write (id: string, value: string): Promise<void>
+  /** false: there is none. */
+  write (id: string, value: string): Promise<boolean>
   /** false: there is one already. */
   create (key: string, value: string): Promise<boolean>
   /** Whether one of the newest runs has a text in its message. */
@@ -89,15 +90,18 @@ function targetsOf (notifier: HcpTerraform, levels: Levels, { mounts }: Sending)
 async function writeAll (workspace: Workspace, { category }: HcpTerraform, targets: readonly Target[]): Promise<void> {
   let known = await workspace.variables()
   for (const { variable, name } of targets) {
-    const id = known.get(`${category}/${variable}`)
-    if (id !== undefined) {
-      await workspace.write(id, name)
-    } else if (!await workspace.create(variable, name)) {
-      known = await workspace.variables()
-      const made = known.get(`${category}/${variable}`)
-      if (made === undefined) throw new Refused(failed(`HCP Terraform did not take the variable ${variable} (422)`, { status: 422, retry: 'never' }))
-      await workspace.write(made, name)
-    }
+    const find = () => known.get(`${category}/${variable}`)
+    const id = find()
+    if (id === undefined ? await workspace.create(variable, name) : await workspace.write(id, name)) continue
+    // Somebody else made or removed it meanwhile, or it may not be written.
+    known = await workspace.variables()
+    const present = find()
+    const isWritten = present !== undefined
+      ? await workspace.write(present, name)
+      : id !== undefined && await workspace.create(variable, name)
+    if (isWritten) continue
+    const status = present === undefined ? 422 : 404
+    throw new Refused(failed(`HCP Terraform did not take the variable ${variable} (${status})`, { status, retry: 'never' }))
   }
 }
 
@@ -159,9 +163,10 @@ function createWorkspace (notifier: HcpTerraform, outbound: Outbound, host: stri
       return known
     },
     async write (id, value) {
-      await ask('PATCH', `${own}/vars/${encodeURIComponent(id)}`, 'write a variable', [200], {
+      const { status } = await ask('PATCH', `${own}/vars/${encodeURIComponent(id)}`, 'write a variable', [200, 404], {
         data: { id, type: 'vars', attributes: { value, hcl: false, sensitive: true } }
       })
+      return status !== 404
     },
     async create (key, value) {
       const { status } = await ask('POST', `${own}/vars`, 'make a variable', [200, 201, 422], {

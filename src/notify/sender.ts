@@ -2,7 +2,7 @@ import { decodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import { pathOf, StoreConflict, type Change, type Entry, type Key, type Store } from '../core/store.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import { afterTold, nextAttemptMs, putDelivery, type DeadLetter, type Delivery, type Subject } from './delivery.ts'
+import { afterTold, idOfNames, nextAttemptMs, putDelivery, type DeadLetter, type Delivery, type Subject } from './delivery.ts'
 import { hcpAttemptMs, tellHcpTerraform } from './hcp-terraform.ts'
 import type { Notifier } from './notifier.ts'
 import type { NotifierTable } from './notifier-table.ts'
@@ -115,7 +115,7 @@ export function createSender (options: SenderOptions) {
       const present = entry ? decodeRecord<Delivery>(entry.value) : null
       const isOurs = present?.leasedUntilMs === begun.leasedUntilMs && present.attempts === begun.attempts
       if (!entry || present === null || !isOurs) return null
-      const { changes, letter, dropped } = await changesFor(entry, present, begun, outcome)
+      const { changes, letter, dropped } = await changesFor(entry, present, begun, { notifier, outcome })
       await store.commit(changes)
       return { letter, dropped }
     })
@@ -127,15 +127,16 @@ export function createSender (options: SenderOptions) {
     options.onDead(notifier, settled.letter)
   }
 
-  async function changesFor (entry: Entry, present: Delivery, begun: Delivery, outcome: Outcome): Promise<{
-    changes: Change[]
-    letter: DeadLetter | null
-    dropped: number
-  }> {
+  async function changesFor (
+    entry: Entry, present: Delivery, begun: Delivery, { notifier, outcome }: { readonly notifier: Notifier, readonly outcome: Outcome }
+  ): Promise<{ changes: Change[], letter: DeadLetter | null, dropped: number }> {
     const nowMs = now()
     const put = (delivery: Delivery) =>
       ({ changes: [putDelivery(entry.key, delivery, entry.stamp)], letter: null, dropped: 0 })
-    if (outcome.kind === 'failed') return afterFailure(entry, present, outcome, nowMs)
+    if (outcome.kind === 'failed') return afterFailure(entry, present, begun, outcome)
+    if (isElsewhere(present, begun, notifier)) {
+      return put({ ...present, attempts: 0, leasedUntilMs: 0, dueAtMs: Math.max(nowMs, present.notBeforeMs) })
+    }
     if (outcome.kind === 'later') {
       return put({ ...present, attempts: present.attempts - 1, leasedUntilMs: 0, dueAtMs: nowMs + soonMs })
     }
@@ -146,9 +147,13 @@ export function createSender (options: SenderOptions) {
       : put(left)
   }
 
-  async function afterFailure (entry: Entry, present: Delivery, outcome: Failure, nowMs: number) {
+  async function afterFailure (entry: Entry, found: Delivery, begun: Delivery, outcome: Failure) {
     const { failure, retry, retryAfterMs } = outcome
-    const dueAtMs = retry === 'again' ? nextAttemptMs(present, nowMs, retryAfterMs) : null
+    const nowMs = now()
+    // What joined it meanwhile was not attempted yet, and the settings may be others.
+    const isJoined = found.id !== begun.id
+    const present = isJoined ? { ...found, attempts: 1 } : found
+    const dueAtMs = retry === 'again' || isJoined ? nextAttemptMs(present, nowMs, retryAfterMs) : null
     if (dueAtMs !== null) {
       const notBeforeMs = retryAfterMs === null ? 0 : nowMs + retryAfterMs
       const delivery = { ...present, leasedUntilMs: 0, notBeforeMs, lastFailure: failure, dueAtMs }
@@ -159,6 +164,11 @@ export function createSender (options: SenderOptions) {
     const kept = await deadLetters.changesFor(letter)
     const gone: Change = { op: 'delete', key: entry.key, expect: entry.stamp }
     return { changes: [gone, ...kept.changes], letter, dropped: kept.dropped }
+  }
+
+  /** Whether names have to be told anew since an attempt began, with other settings than it had. */
+  function isElsewhere ({ id, subject }: Delivery, begun: Delivery, { id: notifierId, generation }: Notifier): boolean {
+    return id !== begun.id && subject.kind === 'names' && id !== idOfNames(notifierId, generation, subject.levels)
   }
 
   return {

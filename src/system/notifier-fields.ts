@@ -2,8 +2,9 @@ import { eventTypes, type EventType } from '../core/events.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { bool, commaList, strictText, text, textMap, type Input } from '../core/fields.ts'
 import { drawShard, handleIn } from '../core/ids.ts'
-import type { EgressRules } from '../core/egress.ts'
+import { parsePlace, type EgressRules } from '../core/egress.ts'
 import type { JsonObject } from '../core/json.ts'
+import { withoutSlashes } from '../core/path.ts'
 import { parseAddress, parseDestination } from '../notify/destination.ts'
 import type { HcpTerraform, Notifier, Webhook } from '../notify/notifier.ts'
 import { drawSecret, parseSecret, type SigningSecret } from '../notify/signature.ts'
@@ -124,11 +125,20 @@ function editedHcp (base: HcpTerraform, input: NotifierInput, rules: EgressRules
     autoApply: input.auto_apply ?? base.autoApply,
     message: input.message ?? base.message
   }
-  parseAddress('address', edited.address, rules)
+  const { host, secure } = parseAddress('address', edited.address, rules)
+  // Whoever may change a notifier does not get its token by that (SEC-163).
+  const isElsewhere = base.token !== '' && !isAt(base.address, host, secure)
+  if (isElsewhere && input.token === undefined) throw invalidRequest('another address needs the token again')
   require('token', edited.token, tokenForm, 'is made of printable characters without spaces')
   require('workspace_id', edited.workspaceId, workspaceForm, 'has the form ws-…')
   if (edited.message.length > messageLengthMax) throw invalidRequest(`message has at most ${messageLengthMax} characters`)
   return edited
+}
+
+/** Whether an address that was allowed once is that place, however it is written. */
+function isAt (address: string, host: string, secure: boolean): boolean {
+  const place = parsePlace(address, (why) => new Error(why))
+  return place.host === host && place.secure === secure
 }
 
 /** Where present names have to be: they are told anew where this changes. */
@@ -165,7 +175,7 @@ function variables (given: Readonly<Record<string, string>> | undefined): Record
 
 /** A mount's own path as events name it. That it exists is not asked: it may come. */
 function ownPath (given: string): string {
-  const path = given.replace(/^\/+|\/+$/g, '').toLowerCase()
+  const path = withoutSlashes(given).toLowerCase()
   const isPath = path.length <= 300 && /^[a-z0-9_./-]+$/.test(path)
   if (!isPath) throw invalidRequest('a mount is named by its own path, as aws or auth/approle')
   return path

@@ -173,6 +173,118 @@ t.test('another token has the names told anew, after the former one was refused'
   t.equal(valueOf(hcp, 'kv_name'), rig.name('team/kv'))
 })
 
+/** Has the next request of a method wait; answers how many came to wait, and what lets them go on. */
+function hold (hcp: HcpStub, method: string) {
+  const held: (() => void)[] = []
+  hcp.state.fault = (asked) => asked === method ? new Promise<null>((resolve) => { held.push(() => resolve(null)) }) : null
+  return {
+    count: () => held.length,
+    release: () => {
+      hcp.state.fault = () => null
+      for (const each of held) each()
+    }
+  }
+}
+
+async function underWay (rig: Rig, hcp: HcpStub, method: string) {
+  const held = hold(hcp, method)
+  await rig.tick()
+  rig.clock.nowMs += 2000
+  await rig.sweep()
+  await until('an attempt is under way', () => held.count() > 0)
+  return held
+}
+
+/** Attempts until nothing is left to tell. */
+async function told (rig: Rig): Promise<void> {
+  await until('all is told', async () => {
+    rig.clock.nowMs += 10_000
+    await rig.tick()
+    await rig.sweep()
+    return (await rig.pending('tfc')).length === 0
+  })
+}
+
+t.test('SEC-163 the token goes to the address that it was given with', async (t) => {
+  const { hcp, rig } = await start(t)
+  const other = await startHcp(t)
+  for (const address of [other.address, other.address.replace('127.0.0.1', 'localhost'), hcp.address.replace('127.0.0.1', '127.0.0.2')]) {
+    await t.rejects(rig.write('tfc', { address }), { code: 'invalid_request', message: 'another address needs the token again' })
+  }
+  t.match(await rig.find('tfc'), { address: hcp.address })
+  await rig.write('tfc', { address: `${hcp.address}/`, message: 'Other' })
+  await rig.write('tfc', { address: other.address, token: other.token })
+  await attempt(rig)
+  t.equal(valueOf(other, 'kv_name'), rig.name('team/kv'))
+  t.strictSame(hcp.log, [])
+})
+
+t.test('a token that replaces one which is being refused has the names told', async (t) => {
+  const { hcp, rig } = await start(t, { token: 'wrong' })
+  const held = await underWay(rig, hcp, 'GET')
+  await rig.write('tfc', { token: hcp.token })
+  await rig.tick()
+  held.release()
+  await told(rig)
+  t.equal(valueOf(hcp, 'kv_name'), rig.name('team/kv'))
+  t.strictSame(rig.dead, [])
+})
+
+t.test('a workspace that replaces one which is being told is told too', async (t) => {
+  const { hcp, rig } = await start(t)
+  const other = await startHcp(t)
+  const held = await underWay(rig, hcp, 'POST')
+  await rig.write('tfc', { address: other.address, token: other.token })
+  await rig.tick()
+  held.release()
+  await until('the former one was told', () => hcp.runs.length === 1)
+  await told(rig)
+  t.equal(valueOf(other, 'kv_name'), rig.name('team/kv'))
+  t.equal(other.runs.length, 1)
+})
+
+t.test('a dead letter that joins an attempt under way has a run of its own', async (t) => {
+  const { hcp, rig } = await start(t)
+  failOnce(hcp, 'GET', /vars$/, { kind: 'answer', answer: hcp.refuse(403) })
+  await rig.tick()
+  rig.clock.nowMs += 2000
+  await rig.sweep()
+  await until('it is given up', () => rig.dead.length === 1)
+  await rotate(rig)
+  const held = await underWay(rig, hcp, 'POST')
+  const [id = ''] = (await rig.deadOf('tfc'))['keys'] as string[]
+  await rig.call('write', 'latchkey/notifiers/:name/dead/:id/retry', { captured: { name: 'tfc', id } })
+  held.release()
+  await told(rig)
+  t.equal(valueOf(hcp, 'other_name'), rig.name('other/kv'))
+  t.equal(hcp.runs.length, 2)
+})
+
+t.test('a variable that somebody removes at the same moment is made anew', async (t) => {
+  const { hcp, rig } = await start(t, { variables: { 'team/kv': 'kv_name' } })
+  await attempt(rig)
+  await rotate(rig)
+  hcp.state.fault = (method) => {
+    if (method === 'PATCH') hcp.variables.length = 0
+    return null
+  }
+  await attempt(rig)
+  t.equal(valueOf(hcp, 'kv_name'), rig.name('team/kv'))
+  t.strictSame(rig.dead, [])
+})
+
+t.test('a variable that is listed and cannot be written is given up', async (t) => {
+  const { hcp, rig } = await start(t, { variables: { 'team/kv': 'kv_name' } })
+  await attempt(rig)
+  await rotate(rig)
+  failOnce(hcp, 'PATCH', /vars/, { kind: 'answer', answer: hcp.refuse(404) }, 99)
+  await rig.tick()
+  rig.clock.nowMs += 2000
+  await rig.sweep()
+  await until('it is given up', () => rig.dead.length === 1)
+  t.match(rig.dead, [{ failure: 'HCP Terraform did not take the variable kv_name (404)', attempts: 1 }])
+})
+
 t.test('FLT-051 HCP Terraform is left alone for as long as it says, also where a name changes meanwhile', async (t) => {
   const { hcp, rig } = await start(t)
   for (const [headers, waitMs] of [[{ 'retry-after': '600' }, 600_000], [{ 'x-ratelimit-reset': '300.5' }, 300_500], [{}, 0]] as const) {
