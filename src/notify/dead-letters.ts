@@ -2,8 +2,8 @@ import { decodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import type { Change, Store } from '../core/store.ts'
 import {
-  deadKey, deadPrefix, deliveryKey, freshDelivery, idOfNames, merged, namesLeaf, pendingPrefix, putDead, putDelivery, toldKey,
-  type DeadLetter, type Delivery
+  deadKey, deadPrefix, deliveryKey, freshDelivery, idOfNames, merged, namesLeaf, pendingPrefix, putDead, putDelivery,
+  toldKey, type DeadLetter, type Delivery
 } from './delivery.ts'
 import type { Notifier } from './notifier.ts'
 

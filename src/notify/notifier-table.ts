@@ -2,7 +2,7 @@ import { BrokerError } from '../core/errors.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import type { Revision } from '../core/revision.ts'
-import { key, SYS, type Stamp, type Store } from '../core/store.ts'
+import { key, StoreIntegrity, SYS, type Key, type Stamp, type Store } from '../core/store.ts'
 import type { Notifier } from './notifier.ts'
 
 const notifierKey = (name: string) => key(SYS, `notifier/${name}`)
@@ -14,6 +14,7 @@ const clearAfterMs = 10_000
 
 /** All notifiers, in memory, in step with the other brokers. */
 export interface NotifierTable {
+  /** Those that can be read are in force as they are, also where another cannot. @throws StoreIntegrity for that one */
   load (): Promise<void>
   /** As of the last load. */
   all (): readonly Notifier[]
@@ -42,11 +43,24 @@ export function createNotifierTable ({ store, revision }: {
     return entry ? { notifier: decodeRecord<Notifier>(entry.value), stamp: entry.stamp } : null
   }
 
+  /** One that cannot be read is as it was last known, if it was. */
+  async function readOne (at: Key): Promise<{ notifier: Notifier | null, failure: StoreIntegrity | null }> {
+    try {
+      const [entry] = await store.get([at])
+      return { notifier: entry ? decodeRecord<Notifier>(entry.value) : null, failure: null }
+    } catch (error) {
+      if (!(error instanceof StoreIntegrity)) throw error
+      return { notifier: notifiers.find(({ name }) => notifierKey(name) === at) ?? null, failure: error }
+    }
+  }
+
   return {
     async load () {
       const page = await store.list('notifier/', { shard: SYS, limit: 1000 })
-      const entries = page.length === 0 ? [] : await store.get(page.flatMap((named) => named.key ?? []).slice(0, 500))
-      notifiers = entries.flatMap((entry) => entry === null ? [] : [decodeRecord<Notifier>(entry.value)])
+      const all = await Promise.all(page.flatMap((named) => named.key ?? []).slice(0, 500).map(readOne))
+      notifiers = all.flatMap(({ notifier }) => notifier ?? [])
+      const failed = all.find(({ failure }) => failure !== null)
+      if (failed !== undefined) throw failed.failure
     },
     all: () => notifiers,
     names: async () => (await store.list('notifier/', { shard: SYS, limit: 1000 })).map(({ name }) => name),

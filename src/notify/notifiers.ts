@@ -58,6 +58,16 @@ export interface Notifiers {
   close (): Promise<void>
 }
 
+/** What some work answers, or undefined where it fails: one that cannot be dealt with stops nobody else. */
+async function attempt<T> (work: () => Promise<T>, failures: unknown[]): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    failures.push(error)
+    return undefined
+  }
+}
+
 /** Names that are looked up at once: half of what the process has threads for (FLT-056). */
 const lookUpsAtOnce = 2
 /** How long a request waits for a name's addresses. */
@@ -90,17 +100,16 @@ export function createNotifiers (options: NotifiersOptions): Notifiers {
   }
 
   /** Level by level and not event by event: whoever looks next makes up for a broker that died. */
-  async function tellNames (): Promise<number> {
-    if (!isBehind) return 0
+  async function tellNames (failures: unknown[]): Promise<boolean> {
+    if (!isBehind) return false
     isBehind = false
-    let written = 0
-    try {
-      for (const notifier of table.all()) written += await teller.tell(notifier)
-    } catch (error) {
-      isBehind = true
-      throw error
+    const before = failures.length
+    let wrote = false
+    for (const notifier of table.all()) {
+      if ((await attempt(() => teller.tell(notifier), failures) ?? 0) > 0) wrote = true
     }
-    return written
+    if (failures.length > before) isBehind = true
+    return wrote
   }
 
   return {
@@ -110,9 +119,12 @@ export function createNotifiers (options: NotifiersOptions): Notifiers {
     egress,
     take: intake.take,
     async tick () {
-      if (!isLoaded) await load()
-      const wrote = await intake.flush()
-      if (await tellNames() > 0 || wrote) options.nudge()
+      const failures: unknown[] = []
+      if (!isLoaded) await attempt(load, failures)
+      const wroteEvents = await attempt(intake.flush, failures)
+      // Even where some could not be written others may have been.
+      if (await tellNames(failures) || wroteEvents !== false) options.nudge()
+      if (failures.length > 0) throw failures[0]
     },
     async look () {
       const pending = new Map<Notifier['type'], number>()

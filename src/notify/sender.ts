@@ -1,6 +1,6 @@
 import { decodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
-import { pathOf, StoreConflict, type Change, type Entry, type Key, type Store } from '../core/store.ts'
+import { pathOf, StoreConflict, StoreIntegrity, type Change, type Entry, type Key, type Store } from '../core/store.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { afterTold, idOfNames, nextAttemptMs, putDelivery, type DeadLetter, type Delivery, type Subject } from './delivery.ts'
 import { hcpAttemptMs, tellHcpTerraform } from './hcp-terraform.ts'
@@ -44,7 +44,7 @@ export function createSender (options: SenderOptions) {
   const pool = createPool({ all: 32, each: 4, waitingMax: 1000, pauseMs, run: deal })
   let quietUntilMs = 0
 
-  /** A store that is away stops all attempts for a while. */
+  /** A store that is away stops all attempts for a while; a record that cannot be read stops nobody, and comes due again. */
   async function deal (key: Key): Promise<boolean> {
     try {
       await attempt(key)
@@ -53,7 +53,7 @@ export function createSender (options: SenderOptions) {
       // Attempts that were under way fail together, and are told of once.
       if (performance.now() >= quietUntilMs) options.onError(error)
       quietUntilMs = performance.now() + pauseMs
-      return false
+      return error instanceof StoreIntegrity
     }
   }
 
@@ -71,8 +71,8 @@ export function createSender (options: SenderOptions) {
     if (begun === null) return
     const outcome = notifier.enabled ? await tell(notifier, begun) : whileDisabled(begun)
     // A receiver that wants nothing is asked nothing more, whatever becomes of this delivery.
-    if (outcome.kind === 'failed' && outcome.retry === 'gone') await disable(notifier)
-    await settle(key, notifier, begun, outcome)
+    const isReplaced = outcome.kind === 'failed' && outcome.retry === 'gone' && !await disable(notifier)
+    await settle(key, notifier, begun, isReplaced ? { ...outcome, retry: 'again' } : outcome)
   }
 
   async function begin ({ key, stamp }: Entry, found: Delivery, notifier: Notifier): Promise<Delivery | null> {
@@ -102,10 +102,16 @@ export function createSender (options: SenderOptions) {
     return subject.kind === 'names' ? { kind: 'moot' } : failed('the notifier is disabled', { retry: 'never' })
   }
 
-  async function disable ({ name, id }: Notifier): Promise<void> {
-    await table.change(name, (present) => present === null || present.id !== id || !present.enabled
-      ? present
-      : { ...present, enabled: false, disabledReason: 'it answered 410, and wants nothing any more' })
+  /** Disables a notifier, unless it leads elsewhere since: whether it was as it is. */
+  async function disable ({ name, id, generation }: Notifier): Promise<boolean> {
+    let isSame = false
+    await table.change(name, (present) => {
+      isSame = present?.id === id && present.generation === generation
+      return present === null || !isSame || !present.enabled
+        ? present
+        : { ...present, enabled: false, disabledReason: 'it answered 410, and wants nothing any more' }
+    })
+    return isSame
   }
 
   /** Writes down what came of an attempt, unless it is not the last one any more. */
@@ -128,7 +134,8 @@ export function createSender (options: SenderOptions) {
   }
 
   async function changesFor (
-    entry: Entry, present: Delivery, begun: Delivery, { notifier, outcome }: { readonly notifier: Notifier, readonly outcome: Outcome }
+    entry: Entry, present: Delivery, begun: Delivery,
+    { notifier, outcome }: { readonly notifier: Notifier, readonly outcome: Outcome }
   ): Promise<{ changes: Change[], letter: DeadLetter | null, dropped: number }> {
     const nowMs = now()
     const put = (delivery: Delivery) =>

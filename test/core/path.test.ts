@@ -152,7 +152,8 @@ t.test('a form has more room than a query', async (t) => {
 })
 
 t.test('SEC-301 slashes at the ends of a path are taken off in proportional time', async (t) => {
-  for (const [given, path] of [['', ''], ['/', ''], ['///', ''], ['a', 'a'], ['//a//b//', 'a//b'], ['a/', 'a'], ['/a', 'a']]) t.equal(withoutSlashes(String(given)), path, given)
+  for (const given of ['', '/', '///']) t.equal(withoutSlashes(given), '', given)
+  for (const given of ['a//b', '//a//b//', 'a//b/', '/a//b']) t.equal(withoutSlashes(given), 'a//b', given)
   const hostile = `a${'/'.repeat(1_000_000)}b`
   t.ok(leastMs(() => withoutSlashes(hostile)) < 1000)
 })

@@ -215,6 +215,22 @@ t.test('one endpoint that is slow keeps neither the sweep nor others waiting', a
   t.equal(slow.got.length, 100, 'each once')
 })
 
+t.test('410 of a receiver that was replaced meanwhile ends nothing', async (t) => {
+  const { receiver, rig } = await start(t)
+  const other = await startReceiver(t)
+  let release = () => {}
+  receiver.answer = () => new Promise((resolve) => { release = () => resolve({ status: 410 }) })
+  rig.publish(tripwire())
+  await deliver(rig)
+  await until('an attempt is under way', () => receiver.got.length === 1)
+  await rig.write('ops', { url: other.url })
+  release()
+  await settled(rig)
+  await attempt(rig, other.got, 1)
+  t.match(await rig.find('ops'), { enabled: true, disabledReason: null })
+  t.strictSame(rig.dead, [])
+})
+
 t.test('deliveries are bounded, what is beyond is counted, and plenty of what anybody can cause leaves room for alarms', async (t) => {
   const { receiver, rig } = await start(t, { events: 'tripwire,login-failure,lease' })
   receiver.answer = () => ({ status: 500 })
@@ -419,4 +435,41 @@ t.test('SEC-202 a notifier that cannot be read keeps nobody else from being serv
   rig.publish(tripwire())
   await deliver(rig)
   await until('it came', () => receiver.got.length === 1)
+})
+
+t.test('SEC-202 what cannot be read of one notifier keeps no other from being told', async (t) => {
+  for (const what of ['notifier', 'told', 'delivery'] as const) {
+    const receiver = await startReceiver(t)
+    let damaged = (_key: string) => false
+    const rig = await createRig({
+      wrap: (store) => ({
+        ...store,
+        async get (keys) {
+          const [key] = keys.filter((each) => damaged(each))
+          if (key !== undefined) throw new StoreIntegrity(key)
+          return store.get(keys)
+        }
+      })
+    })
+    await rig.enable('team/kv', { cron: null })
+    await rig.write('first', { type: 'webhook', url: `${receiver.url}/first`, events: 'rotation,tripwire' })
+    await rig.write('second', { type: 'webhook', url: `${receiver.url}/second`, events: 'rotation,tripwire' })
+    await deliver(rig)
+    await until('both know', () => receiver.got.length === 2)
+    await settled(rig, 'first')
+    await settled(rig, 'second')
+    const { id } = await rig.find('first')
+    damaged = (key) => what === 'notifier' ? key === 'sys:notifier/first' : key.includes(`:${what}/${id}`)
+    await rig.rotator.rotate(rig.mount('team/kv'), { expectedSlot: null, graceSeconds: null })
+    rig.publish(tripwire())
+    await rig.tick().catch(() => {})
+    await rig.sweep()
+    await until(`the other one is told beside what is damaged of ${what}`, () => receiver.got.filter(({ path }) => path.endsWith('/second')).length === 3)
+    rig.errors.length = 0
+    damaged = () => false
+    await rig.revision.poll()
+    rig.clock.nowMs += 61_000
+    await deliver(rig)
+    await until(`the first one is made up for after ${what}`, () => receiver.got.filter(({ path }) => path.endsWith('/first')).length >= 2)
+  }
 })
