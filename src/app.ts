@@ -119,7 +119,7 @@ export async function createApp ({ config, logger, opened }: AppOptions): Promis
     keys: kv.kept, count: (event) => metrics.count(event), canHoldNames: (mount) => mount.type === 'kv' && isVersioned(mount)
   })
   const notifiers = createNotifierParts({
-    config, logger, store, clock, revision, mounts, subscribe: rotatingNames.subscribe, nudge
+    config, logger, store, clock, revision, mounts, aclFor, subscribe: rotatingNames.subscribe, nudge
   })
   const backends = createBackends({
     config, logger, store, keyring, clock, mounts, policies, tokens, revocation, leases, wrapping, systemTtls, kv,

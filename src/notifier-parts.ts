@@ -12,6 +12,7 @@ import { plentiful, rare } from './notify/intake.ts'
 import { createNotifiers } from './notify/notifiers.ts'
 import { typeOf } from './notify/sender.ts'
 import type { Tally } from './notify/tally.ts'
+import type { PolicyStore } from './policies/policy-store.ts'
 import { createNotifierOperations } from './system/notifiers.ts'
 
 export interface NotifierPartsOptions {
@@ -21,6 +22,7 @@ export interface NotifierPartsOptions {
   readonly clock: Clock
   readonly revision: Revision
   readonly mounts: MountTable
+  readonly aclFor: PolicyStore['aclFor']
   readonly subscribe: EventStream['subscribe']
   readonly nudge: () => void
 }
@@ -48,7 +50,7 @@ export function createNotifierParts (options: NotifierPartsOptions) {
   }
 
   return {
-    operations: createNotifierOperations(notifiers) satisfies Operation[],
+    operations: createNotifierOperations(notifiers, options) satisfies Operation[],
     dueHandlers: notifiers.dueHandlers,
     jobs: [
       { name: 'tell notifiers', periodMs: 250, run: () => notifiers.tick() },

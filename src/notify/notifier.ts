@@ -44,6 +44,21 @@ export interface HcpTerraform extends Common {
 
 export type Notifier = Webhook | HcpTerraform
 
+/** Which mounts' names a notifier is told, by own paths, none meaning all, and where they go; null: it is told none. */
+export function namesToldOf (notifier: Notifier): { readonly mounts: readonly string[], readonly to: string } | null {
+  if (!notifier.enabled) return null
+  if (notifier.type === 'webhook') return notifier.includeName ? { mounts: notifier.mounts, to: destinationOf(notifier) } : null
+  const mounts = Object.keys(notifier.variables)
+  return mounts.length === 0 ? null : { mounts, to: destinationOf(notifier) }
+}
+
+/** Where present names have to be: they are told anew where this changes. */
+export function destinationOf (notifier: Notifier): string {
+  return JSON.stringify(notifier.type === 'webhook'
+    ? [notifier.url, notifier.includeName]
+    : [notifier.address, notifier.token, notifier.workspaceId, notifier.variables, notifier.category])
+}
+
 /** Whether a notifier is told of what mounts under an own path do. */
 export function concerns (notifier: Notifier, ownPath: string): boolean {
   if (notifier.type === 'hcp-terraform') return Object.hasOwn(notifier.variables, ownPath)

@@ -6,7 +6,7 @@ import { parsePlace, type EgressRules } from '../core/egress.ts'
 import type { JsonObject } from '../core/json.ts'
 import { withoutSlashes } from '../core/path.ts'
 import { parseAddress, parseDestination } from '../notify/destination.ts'
-import type { HcpTerraform, Notifier, Webhook } from '../notify/notifier.ts'
+import { destinationOf, type HcpTerraform, type Notifier, type Webhook } from '../notify/notifier.ts'
 import { drawSecret, parseSecret, type SigningSecret } from '../notify/signature.ts'
 import { timestamp } from './timestamp.ts'
 
@@ -68,7 +68,7 @@ export function editedNotifier (
   const drawn = base.type === 'webhook' && base.secrets.length === 0 && input.secret === undefined ? drawSecret() : null
   const edited = base.type === 'webhook' ? editedWebhook(base, input, drawn, at.rules) : editedHcp(base, input, at.rules)
   const enabled = input.enabled ?? base.enabled
-  const isTold = base.enabled && whither(base) === whither(edited)
+  const isTold = base.enabled && destinationOf(base) === destinationOf(edited)
   return {
     drawn,
     notifier: {
@@ -139,13 +139,6 @@ function editedHcp (base: HcpTerraform, input: NotifierInput, rules: EgressRules
 function isAt (address: string, host: string, secure: boolean): boolean {
   const place = parsePlace(address, (why) => new Error(why))
   return place.host === host && place.secure === secure
-}
-
-/** Where present names have to be: they are told anew where this changes. */
-function whither (notifier: Notifier): string {
-  return JSON.stringify(notifier.type === 'webhook'
-    ? [notifier.url, notifier.includeName]
-    : [notifier.address, notifier.token, notifier.workspaceId, notifier.variables, notifier.category])
 }
 
 function require (field: string, value: string, form: RegExp, why: string): void {

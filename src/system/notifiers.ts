@@ -2,11 +2,13 @@ import { operation, type Operation, type Outcome } from '../core/backend.ts'
 import { BrokerError, invalidRequest, notFound } from '../core/errors.ts'
 import { strictText, text } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
+import type { Token } from '../core/model.ts'
 import type { DeadLetter } from '../notify/delivery.ts'
-import type { Notifier } from '../notify/notifier.ts'
+import { namesToldOf, type Notifier } from '../notify/notifier.ts'
 import type { Notifiers } from '../notify/notifiers.ts'
 import { typeOf } from '../notify/sender.ts'
 import { drawSecret, parseSecret, replaced, secretText, type SigningSecret } from '../notify/signature.ts'
+import type { Acl } from '../policies/acl.ts'
 import { editedNotifier, notifierData, notifierFields } from './notifier-fields.ts'
 import { timestamp } from './timestamp.ts'
 
@@ -15,11 +17,16 @@ const testsMax = 4
 const nameField = { name: text('Name of the notifier') }
 const deadField = { ...nameField, id: text('Id of the delivery') }
 
+export interface NotifierOperationsOptions {
+  readonly aclFor: (policies: readonly string[]) => Pick<Acl, 'covers' | 'allowsAtOrBelow'>
+}
+
 /**
  * `sys/latchkey/notifiers`: who is told of rotations and alarms, what was given up, and a test. All of
- * it needs sudo: a notifier makes the broker call out, and may be told names.
+ * it needs sudo, since a notifier makes the broker call out. It is told names that whoever has it told
+ * them may resolve, as of then.
  */
-export function createNotifierOperations (notifiers: Notifiers): Operation[] {
+export function createNotifierOperations (notifiers: Notifiers, { aclFor }: NotifierOperationsOptions): Operation[] {
   const { table } = notifiers
   let testing = 0
 
@@ -27,6 +34,18 @@ export function createNotifierOperations (notifiers: Notifiers): Operation[] {
     const found = nameForm.test(name ?? '') ? await table.find(name ?? '') : null
     if (found === null) throw notFound()
     return found
+  }
+
+  /** @throws BrokerError `permission_denied` where names would go where they did not, and are not the caller's to resolve */
+  function refuseNames (token: Token | null, present: Notifier | null, edited: Notifier): void {
+    const names = namesToldOf(edited)
+    const isSame = present !== null && JSON.stringify(namesToldOf(present)) === JSON.stringify(names)
+    if (names === null || isSame) return
+    const acl = aclFor(token?.policies ?? [])
+    const mayResolve = (path: string) =>
+      acl.covers(`sys/latchkey/resolve/${path}`, ['read']) && acl.allowsAtOrBelow(`${path}/`)
+    if (names.mounts.length === 0 ? acl.covers('*', ['read']) : names.mounts.every(mayResolve)) return
+    throw new BrokerError('permission_denied', 'permission denied: a notifier is told names of mounts that the caller may resolve; all of them take "read" on "*"')
   }
 
   async function test (notifier: Notifier): Promise<Outcome> {
@@ -64,12 +83,15 @@ export function createNotifierOperations (notifiers: Notifiers): Operation[] {
       summary: 'Makes a notifier, or changes what is sent of its settings; answers a secret that was drawn, once.',
       fields: { ...notifierFields, ...nameField },
       exists: async (_call, { name = '' }) => nameForm.test(name) && await table.find(name) !== null,
-      async run ({ nowMs }, { name = '', ...input }) {
+      async run ({ nowMs, token }, { name = '', ...input }) {
         if (!nameForm.test(name)) {
           throw invalidRequest('the name of a notifier is made of lower-case letters, digits, ".", "_" and "-", at most 64, and begins and ends with a letter or digit')
         }
-        const edit = (present: Notifier | null) =>
-          editedNotifier(name, present, input, { rules: notifiers.egress, nowMs })
+        const edit = (present: Notifier | null) => {
+          const edited = editedNotifier(name, present, input, { rules: notifiers.egress, nowMs })
+          refuseNames(token, present, edited.notifier)
+          return edited
+        }
         await notifiers.checkAddresses(edit(await table.find(name)).notifier)
         let drawn: SigningSecret | null = null
         await table.change(name, (present) => {

@@ -64,6 +64,30 @@ t.test('notifiers over the API', async (t) => {
     t.equal((await broker.ask('GET', `${notifiers}/none`, { token: strong })).status, 404)
   })
 
+  t.test('SEC-222 names are told to a notifier by who may resolve them', async (t) => {
+    const sudo = `path "${notifiers}/*" { capabilities = ["create", "read", "update", "delete", "sudo"] }`
+    const resolve = (path: string) => `path "sys/latchkey/resolve/${path}" { capabilities = ["read"] }`
+    const { client_token: none } = await broker.tokenFor(sudo)
+    const { client_token: stranger } = await broker.tokenFor(`${sudo}\n${resolve('*')}`)
+    const { client_token: one } = await broker.tokenFor(`${sudo}\n${resolve('kv')}\npath "kv/a" { capabilities = ["read"] }`)
+    const hook = { type: 'webhook', url: `${receiver.url}/names`, include_name: true }
+    const hcp = { type: 'hcp-terraform', address: 'http://127.0.0.1:9', token: 'CNRYtoken', workspace_id: 'ws-1' }
+    const from = (token: string, body: JsonObject, name = 'names') => broker.ask('POST', `${notifiers}/${name}`, { body, token })
+    for (const body of [{ ...hook, mounts: 'kv' }, hook, { ...hcp, variables: { kv: 'kv_name' } }]) {
+      for (const token of [none, stranger]) t.match(await from(token, body), { status: 403, text: /may resolve/ })
+    }
+    for (const body of [hook, { ...hook, mounts: 'kv,other' }, { ...hcp, variables: { kv: 'kv_name', other: 'name' } }]) t.equal((await from(one, body)).status, 403)
+    t.equal((await broker.ask('GET', `${notifiers}/names`)).status, 404)
+    t.equal((await from(none, { ...hook, include_name: false }, 'quiet')).status, 200, 'alarms and slots are no names')
+    t.equal((await from(none, { include_name: true }, 'quiet')).status, 403)
+    t.equal((await from(one, { ...hook, mounts: 'kv' })).status, 200)
+    t.equal((await from(none, { url: `${receiver.url}/elsewhere` })).status, 403)
+    t.equal((await from(none, { mounts: '' })).status, 403)
+    t.equal((await from(none, { enabled: false })).status, 204, 'whoever else may change it may end it')
+    t.equal((await from(none, { enabled: true })).status, 403)
+    for (const name of ['names', 'quiet']) await broker.must('DELETE', `${notifiers}/${name}`)
+  })
+
   t.test('a test tells the status and nothing of the answer', async (t) => {
     receiver.answer = () => ({ status: 503, body: 'CNRYanswer', headers: { 'x-note': 'CNRYheader' } })
     const answer = await broker.must('POST', `${notifiers}/ops/test`, { body: {} })
