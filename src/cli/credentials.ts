@@ -64,6 +64,14 @@ export function endIn (ms: number, { now, steady }: Pick<Parts, 'now' | 'steady'
   return { wallMs: now() + ms, steadyMs: steady() + ms, bootId }
 }
 
+/** The longest life of any session of AWS (GetFederationToken). */
+const lifeSecondsMax = 36 * 3600
+
+/** Whether it is one word, as AWS's values are: in a file a line's end would begin another setting (SEC-333). */
+function isValue (value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,16384}$/.test(value)
+}
+
 /** What fetching needs. */
 type Fetching = Pick<Parts, 'now' | 'steady' | 'screen'>
 
@@ -86,8 +94,8 @@ export async function fetchCredentials (
     const fields = isJsonObject(data) ? data : {}
     const { access_key: accessKeyId, secret_key: secretAccessKey, security_token: sessionToken } = fields
     const { lease_id: leaseId, lease_duration: seconds } = body ?? {}
-    if (typeof accessKeyId !== 'string' || typeof secretAccessKey !== 'string' || typeof sessionToken !== 'string' ||
-      typeof leaseId !== 'string' || typeof seconds !== 'number' || !(seconds > 0)) {
+    if (!isValue(accessKeyId) || !isValue(secretAccessKey) || !isValue(sessionToken) ||
+      typeof leaseId !== 'string' || typeof seconds !== 'number' || !(seconds > 0 && seconds <= lifeSecondsMax)) {
       throw new Failure('failed', `${mount}/creds/${role}: the answer holds no credentials of a session`)
     }
     parts.screen.hide(secretAccessKey)

@@ -218,11 +218,13 @@ t.test('SEC-345 a clock that is 10 minutes off is named', async (t) => {
   }
 })
 
-t.test('an answer that holds no credentials is none', async (t) => {
+t.test('SEC-333 SEC-337 an answer that holds no credentials is none, nor one whose values would be more than a value in a file', async (t) => {
   const good = { access_key: 'A', secret_key: 'CNRYsecret', security_token: 'CNRYtoken' }
   const bad = [
     { lease_id: 'x', lease_duration: 900, data: { ...good, security_token: null } }, { lease_id: 'x', lease_duration: 900, data: { ...good, secret_key: ['x'] } },
-    { lease_id: 'x', lease_duration: 0, data: good }, { lease_id: 'x', lease_duration: '900', data: good }, { lease_id: null, lease_duration: 900, data: good }, { data: good }, {}
+    { lease_id: 'x', lease_duration: 0, data: good }, { lease_id: 'x', lease_duration: '900', data: good }, { lease_id: null, lease_duration: 900, data: good }, { data: good }, {},
+    { lease_id: 'x', lease_duration: 900, data: { ...good, secret_key: 'CNRY\ncredential_process = touch /tmp/x' } }, { lease_id: 'x', lease_duration: 900, data: { ...good, access_key: '' } },
+    { lease_id: 'x', lease_duration: 900, data: { ...good, security_token: 'CNRY\u001b[2J' } }, { lease_id: 'x', lease_duration: 9e15, data: good }
   ]
   for (const body of bad) {
     const broker = await startImpostor(t, (_request, response) => json(response, 200, body))
