@@ -61,7 +61,8 @@ export function readInvocation (words: readonly string[], usage: Usage): Invocat
   for (const token of tokens) {
     if (token.kind === 'positional') operands.push(token.value)
     if (token.kind !== 'option') continue
-    const { name, rawName, value } = token
+    const isHelp = token.rawName === '-h'
+    const { name, rawName, value } = isHelp ? { name: 'help', rawName: '--help', value: undefined } : token
     const former = given.get(name) ?? []
     given.set(name, [...former, readValue(usage, { name, rawName, value, isFirst: former.length === 0 })])
   }
@@ -95,6 +96,7 @@ function readValue (usage: Usage, { name, rawName, value, isFirst }: Given): str
 function checkOperands (usage: Usage, operands: readonly string[], child: readonly string[]): void {
   const { operandsMin, operandsMax } = usage
   if (operands.length > operandsMax) {
+    if (usage.child !== 'none' && child.length === 0) throw refuse(usage, 'takes its command after --')
     throw refuse(usage, operandsMax === 0 ? 'takes no operands' : `takes ${usage.operands} and nothing more`, true)
   }
   if (operands.length < operandsMin) throw refuse(usage, `needs ${usage.operands}`)

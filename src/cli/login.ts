@@ -27,7 +27,7 @@ export async function runLogin (invocation: Invocation, parts: Parts): Promise<v
   const file = tokenFileOf(invocation, parts)
   await withLock(file, parts, async () => {
     const present = await findPrivateFile(file)
-    if (present !== null && present.writtenAtMs > parts.startedAtMs) {
+    if (present !== null && present.writtenAtMs > parts.startedAtMs && present.writtenAtMs <= parts.now()) {
       parts.screen.say(`another process logged in at this moment; its token is in ${file}`)
       return
     }

@@ -15,7 +15,9 @@ process.on('uncaughtException', (error) => { process.exit(codeOfEnd(error)) })
 process.exitCode = await run(process.argv.slice(2), parts).catch(codeOfEnd)
 
 async function run ([name, ...words]: readonly string[], parts: Parts): Promise<number> {
-  if (name === undefined || name === '--help' || name === 'help') {
+  const isHelp = name === '--help' || name === '-h' || name === 'help'
+  if (isHelp && words[0] !== undefined) return run([words[0], '--help'], parts)
+  if (name === undefined || isHelp) {
     await parts.screen.out(overview(commands))
     return name === undefined ? exitCodes.usage : 0
   }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { uptime } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Failure } from './failure.ts'
+import { codeOf, Failure } from './failure.ts'
 import { createScreen, type Screen } from './screen.ts'
 
 /** What a command has of the process it runs in; tests have others. */
@@ -30,7 +30,7 @@ export function processParts (): Parts {
     screen: createScreen({
       isTerminal: process.stdout.isTTY === true,
       writeOut: (text) => new Promise((resolve, reject) => {
-        process.stdout.write(text, (error) => error ? reject(error) : resolve())
+        process.stdout.write(text, (error) => error ? reject(explainUnwritten(error)) : resolve())
       }),
       writeError: (text) => { process.stderr.write(text) }
     }),
@@ -51,6 +51,13 @@ export async function pauseOrStop ({ pause }: Pick<Parts, 'pause'>, ms: number, 
   } catch (error) {
     if (!signal.aborted) throw error
   }
+}
+
+/** A reader that is gone is told by the exit code alone; what else there is, in words. */
+function explainUnwritten (error: Error): Error {
+  const code = codeOf(error)
+  if (code === 'EPIPE') return error
+  return new Failure('failed', `standard output cannot be written: ${code === 'ENOSPC' ? 'the disk is full' : code}`, { cause: error })
 }
 
 async function readInput (bytesMax: number): Promise<string> {

@@ -97,9 +97,16 @@ export function parseOrigin (text: string, mayBeInClear: boolean): Origin {
   return { isTls, host, port: Number(url.port) || (isTls ? 443 : 80), text: url.origin }
 }
 
-/** Our folder in the person's home. @throws Failure `usage` where there is no home. */
-export function homeFolder ({ env }: Parts): string {
-  const home = env['HOME'] || homedir()
-  if (!path.isAbsolute(home)) throw new Failure('usage', 'there is no home folder: name the files')
-  return path.join(home, '.latchkey')
+/** Our folder in the person's home; null where there is no home, as for a user that the system does not know. */
+export function findHomeFolder ({ env }: Parts): string | null {
+  const home = env['HOME'] || findHome()
+  return home !== null && path.isAbsolute(home) ? path.join(home, '.latchkey') : null
+}
+
+function findHome (): string | null {
+  try {
+    return homedir()
+  } catch {
+    return null
+  }
 }

@@ -6,10 +6,10 @@ import { DurationError, parseSeconds } from '../core/duration.ts'
 import type { Invocation } from './args.ts'
 import { readRegion, regionVariables } from './aws.ts'
 import { childEnvironment, otherSources, runChild, takeSignals, type Signals } from './child.ts'
-import { openCredentialServer } from './credential-server.ts'
+import { openCredentialServer, type CredentialServer } from './credential-server.ts'
 import { readWanted } from './credentials.ts'
 import { shellText, type Variables } from './environment.ts'
-import { Failure } from './failure.ts'
+import { codeOf, Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { draftPrivateFile } from './private-file.ts'
 import { openBroker } from './session.ts'
@@ -66,16 +66,17 @@ async function serve (options: UpkeepOptions, signals: Signals, region: Variable
   const { invocation, parts } = options
   const authorization = randomBytes(32).toString('base64url')
   parts.screen.hide(authorization)
-  let upkeep: Upkeep | null = null
-  const server = await openCredentialServer({
-    listen: invocation.text('listen') ?? '127.0.0.1:0',
-    authorization,
-    give: async () => upkeep === null ? null : upkeep.keeper.give(),
-    parts
-  })
   const ended = new AbortController()
   const place = await openAuthorizationFile(invocation, parts)
+  let server: CredentialServer | null = null
+  let upkeep: Upkeep | null = null
   try {
+    server = await openCredentialServer({
+      listen: invocation.text('listen') ?? '127.0.0.1:0',
+      authorization,
+      give: async () => upkeep === null ? null : upkeep.keeper.give(),
+      parts
+    })
     upkeep = await openUpkeep(options)
     await place.write(authorization)
     sayWrongClock(options.broker.client, parts.screen)
@@ -84,7 +85,7 @@ async function serve (options: UpkeepOptions, signals: Signals, region: Variable
     return await Promise.race([use(options, signals, variables), upkept.then(() => 0)])
   } finally {
     ended.abort()
-    await server.close()
+    await server?.close()
     await place.remove()
     await upkeep?.end()
   }
@@ -113,7 +114,7 @@ async function use ({ invocation, parts }: UpkeepOptions, signals: Signals, vari
  */
 async function openAuthorizationFile (invocation: Invocation, { env }: Parts) {
   const given = invocation.text('authorization-file')
-  const folder = given === null ? await mkdtemp(path.join(env['XDG_RUNTIME_DIR'] || tmpdir(), 'latchkey-')) : null
+  const folder = given === null ? await makeFolder(env) : null
   const file = path.resolve(folder === null ? given ?? '' : path.join(folder, 'authorization'))
   const draft = await draftPrivateFile(file)
   let isWritten = false
@@ -128,5 +129,16 @@ async function openAuthorizationFile (invocation: Invocation, { env }: Parts) {
       await rm(file, { force: true })
       if (folder !== null) await rm(folder, { recursive: true, force: true })
     }
+  }
+}
+
+/** A folder of our own, 0700: among those of a login, where that has one, else among temporary files. */
+async function makeFolder (env: Parts['env']): Promise<string> {
+  const make = (parent: string) => mkdtemp(path.join(parent, 'latchkey-'))
+  const runtime = env['XDG_RUNTIME_DIR'] || tmpdir()
+  try {
+    return await make(runtime).catch(() => make(tmpdir()))
+  } catch (error) {
+    throw new Failure('usage', `there is no place for the file of the authorization (${codeOf(error)}): name one by --authorization-file`, { cause: error })
   }
 }

@@ -3,7 +3,7 @@ import type { Invocation } from './args.ts'
 import { Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { findPrivateFile } from './private-file.ts'
-import { familyOf, homeFolder, settingOf } from './settings.ts'
+import { familyOf, findHomeFolder, settingOf } from './settings.ts'
 
 /** A token that somebody gave us. */
 export interface GivenToken {
@@ -12,9 +12,18 @@ export interface GivenToken {
   readonly file: string | null
 }
 
-/** The file where the token is, or will be. */
+/** The file where the token is, or will be. @throws Failure `usage` where none is named and there is no home. */
 export function tokenFileOf (invocation: Invocation, parts: Parts): string {
-  return path.resolve(namedFile(invocation, parts) ?? path.join(homeFolder(parts), 'token'))
+  const file = findTokenFile(invocation, parts)
+  if (file === null) throw new Failure('usage', 'there is no home folder for the token: name its file by LATCHKEY_TOKEN_FILE')
+  return file
+}
+
+function findTokenFile (invocation: Invocation, parts: Parts): string | null {
+  const named = namedFile(invocation, parts)
+  if (named !== null) return path.resolve(named)
+  const home = findHomeFolder(parts)
+  return home === null ? null : path.join(home, 'token')
 }
 
 function namedFile (invocation: Invocation, parts: Parts): string | null {
@@ -25,8 +34,8 @@ function namedFile (invocation: Invocation, parts: Parts): string | null {
 export async function findToken (invocation: Invocation, parts: Parts): Promise<GivenToken | null> {
   const given = parts.env[`${familyOf(invocation, parts)}_TOKEN`] || null
   if (namedFile(invocation, parts) === null && given !== null) return { token: checkToken(given, parts), file: null }
-  const file = tokenFileOf(invocation, parts)
-  const found = await findPrivateFile(file)
+  const file = findTokenFile(invocation, parts)
+  const found = file === null ? null : await findPrivateFile(file)
   return found === null ? null : { token: checkToken(found.text.trim(), parts), file }
 }
 

@@ -3,7 +3,7 @@ import path from 'node:path'
 import t from 'tap'
 import { createFolder } from '../helpers/broker.ts'
 import { until } from '../helpers/redis.ts'
-import { json, startImpostor, startProgram } from './rig.ts'
+import { json, latchkey, startImpostor, startProgram } from './rig.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 const launcher = path.join(root, 'src/cli/latchkey')
@@ -25,6 +25,13 @@ t.test('without a Node that can, the launcher says what to do', async (t) => {
     const ended = await startProgram(t, ['/bin/sh', path.join(folder, 'latchkey'), 'status'], { env: { PATH: `${folder}:/usr/bin:/bin` } }).ended
     t.match(ended, { code: 1, out: '', words: /needs Node 24 or later: run npm ci/ }, version)
   }
+})
+
+t.test('help is found in every way that somebody tries, and a command without -- is told where it goes', async (t) => {
+  const run = (...words: string[]) => latchkey(t, words)
+  for (const words of [['exec', '--help'], ['exec', '-h'], ['help', 'exec'], ['--help', 'exec']]) t.match(await run(...words), { code: 0, out: /^usage: latchkey exec /, words: '' })
+  for (const words of [['--help'], ['-h'], ['help']]) t.match(await run(...words), { code: 0, out: /^usage: latchkey <command>/ })
+  t.match(await run('exec', '--role', 'x', 'aws', 's3'), { code: 2, words: /exec takes its command after --; see latchkey exec --help/ })
 })
 
 t.test('SEC-348 nothing runs when it is installed, nothing updates itself, and nothing is published', async (t) => {

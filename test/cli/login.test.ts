@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import { namesOfCommandLine } from '../../config/config.ts'
@@ -6,10 +6,14 @@ import { variables } from '../../src/cli/settings.ts'
 import { createFolder, wrapOf } from '../helpers/broker.ts'
 import { until } from '../helpers/redis.ts'
 import { noPython, python } from './programs.ts'
-import { canary, startBench, startProgram } from './rig.ts'
+import { findProgram } from './programs.ts'
+import { canary, json, latchkey, startBench, startImpostor, startProgram } from './rig.ts'
 
 t.setTimeout(180_000)
 const main = path.join(import.meta.dirname, '../../src/cli/main.ts')
+const launcher = path.join(import.meta.dirname, '../../src/cli/latchkey')
+const nobody = ['--reuid', '54321', '--regid', '54321', '--clear-groups']
+const asNobody = findProgram(['setpriv'], [...nobody, 'test', '-r', launcher])
 
 t.test('logging in and out', async (t) => {
   const bench = await startBench(t)
@@ -158,6 +162,29 @@ t.test('logging in and out', async (t) => {
     t.ok(refused.code === 3 || refused.code === 4)
     t.notMatch(refused.words, name.slice(0, -1), 'SEC-222 an error does not tell the name')
   })
+})
+
+t.test('SEC-345 a token file of a later time is not taken for a login of this moment', async (t) => {
+  const home = createFolder(t)
+  const file = path.join(home, 'token')
+  writeFileSync(file, 'former', { mode: 0o600 })
+  const later = Date.now() / 1000 + 600
+  utimesSync(file, later, later)
+  const broker = await startImpostor(t, (_request, response) => json(response, 200, { auth: { client_token: 'made', lease_duration: 60, policies: [] } }))
+  const { code } = await latchkey(t, ['login', '--token-file', file], { env: { HOME: home, LATCHKEY_ADDR: broker.address, LATCHKEY_ROLE_ID: 'x', LATCHKEY_SECRET_ID: 'y' } })
+  t.equal(code, 0)
+  t.equal(readFileSync(file, 'utf8'), 'made')
+})
+
+t.test('for a user whom the system does not know, and without HOME, a token needs no file where it is kept in none', { skip: asNobody === null && 'needs root, and a place that everybody may read' }, async (t) => {
+  const broker = await startImpostor(t, (request, response) => {
+    if (request.url === '/v1/auth/approle/login') return json(response, 200, { auth: { client_token: 'made', lease_duration: 60, policies: [] } })
+    return json(response, request.method === 'GET' ? 200 : 204, { data: { A: 'b' } })
+  })
+  const run = (...words: string[]) => startProgram(t, ['setpriv', ...nobody, launcher, ...words],
+    { env: { LATCHKEY_ADDR: broker.address, LATCHKEY_ROLE_ID: 'x', LATCHKEY_SECRET_ID: 'y' }, cwd: '/' }).ended
+  t.match(await run('exec', '--no-resolve', '--secret', 'secret/a', '--', 'sh', '-c', 'echo "$A"'), { code: 0, out: 'b\n', words: '' })
+  t.match(await run('login'), { code: 2, words: /there is no home folder for the token: name its file by LATCHKEY_TOKEN_FILE/ })
 })
 
 t.test('the broker lets the variables of the command line be', async (t) => {

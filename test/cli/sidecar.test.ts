@@ -246,6 +246,19 @@ t.test('a sidecar waits for a broker that is not there yet, and not for one that
   t.match(await running.ended, { code: 5, out: '' }, 'nor when it is stopped')
 })
 
+t.test('a sidecar that has no place for its file, or no port, says so in a sentence and ends', async (t) => {
+  const home = createFolder(t)
+  const words = ['sidecar', '--role', 'deploy']
+  const env = { LATCHKEY_ROLE_ID: 'x', LATCHKEY_SECRET_ID: 'y', HOME: home, LATCHKEY_ADDR: 'http://127.0.0.1:1', TMPDIR: home }
+  const other = await startImpostor(t, (_request, response) => json(response, 404, {}))
+  const missing = path.join(home, 'missing')
+  t.match(await latchkey(t, [...words, '--authorization-file', home], { env }), { code: 2, words: /cannot be used: it is no file/ })
+  t.match(await latchkey(t, words, { env: { ...env, TMPDIR: missing } }), { code: 2, words: /there is no place for the file of the authorization \(ENOENT\)/ })
+  t.match(await latchkey(t, [...words, '--listen', `127.0.0.1:${other.port}`], { env }), { code: 2, words: /EADDRINUSE/ })
+  t.match(await latchkey(t, [...words, '--listen', `127.0.0.1:${other.port}`], { env: { ...env, XDG_RUNTIME_DIR: missing } }), { code: 2, words: /EADDRINUSE/ })
+  t.strictSame(readdirSync(home), [], 'and leaves nothing')
+})
+
 t.test('SEC-331 the help names every variable, and the sidecar takes no secret as an option', async (t) => {
   for (const option of ['--authorization', '--token', '--secret-id', '--secret-key']) {
     t.match(await latchkey(t, ['sidecar', '--role', 'x', option, 'CNRYsecret']), { code: 2, words: /^(?!.*CNRY).*never taken from the command line/ })

@@ -182,6 +182,14 @@ t.test('SEC-338 where nobody reads what is written, nothing is said but the exit
   t.equal(words, 'code 141\n')
 })
 
+t.test('what cannot be written is told in a sentence', async (t) => {
+  const broker = await startImpostor(t, (_request, response) => json(response, 200, { data: { a: 'b' } }))
+  const env = { LATCHKEY_ADDR: broker.address, LATCHKEY_TOKEN: 'x' }
+  const main = path.join(import.meta.dirname, '../../src/cli/main.ts')
+  const ended = await startProgram(t, ['/bin/sh', '-c', `exec "${process.execPath}" "${main}" read secret/a --no-resolve > /dev/full`], { env }).ended
+  t.match(ended, { code: 1, words: 'latchkey: standard output cannot be written: the disk is full\n' })
+})
+
 t.test('what may have been done is not asked for again; what was surely not done is, when the broker says', async (t) => {
   const counts: [string, Call, Parameters<typeof startImpostor>[1], number][] = [
     ['a read after 503', read, (_request, response) => json(response, 503, { errors: [] }, { 'retry-after': '2' }), 3],
