@@ -20,9 +20,24 @@ const usualMount = 'auth/approle'
 
 const inputBytesMax = 16_384
 
+interface Source {
+  readonly name: string
+  readonly option: string
+  /** `<variable>_FILE` names a file. */
+  readonly variable: string
+  readonly shown: 'shown' | 'hidden'
+}
+
+const roleIdSource: Source = { name: 'role_id', option: 'role-id-file', variable: 'LATCHKEY_ROLE_ID', shown: 'shown' }
+const secretIdSource: Source = { name: 'secret_id', option: 'secret-id-file', variable: 'LATCHKEY_SECRET_ID', shown: 'hidden' }
+
+function fileOf (invocation: Invocation, parts: Parts, { option, variable }: Source): string | null {
+  return settingOf(invocation, parts, option, `${variable}_FILE`)
+}
+
 /** Whether the environment or options say who logs in. */
 export function hasIdentity (invocation: Invocation, parts: Parts): boolean {
-  return settingOf(invocation, parts, 'role-id-file', 'LATCHKEY_ROLE_ID_FILE') !== null || (parts.env['LATCHKEY_ROLE_ID'] ?? '') !== ''
+  return fileOf(invocation, parts, roleIdSource) !== null || (parts.env['LATCHKEY_ROLE_ID'] ?? '') !== ''
 }
 
 /**
@@ -31,12 +46,15 @@ export function hasIdentity (invocation: Invocation, parts: Parts): boolean {
  * @throws Failure `usage` where nothing says who.
  */
 export async function readIdentity (invocation: Invocation, parts: Parts): Promise<Identity> {
+  if (fileOf(invocation, parts, roleIdSource) === '-' && fileOf(invocation, parts, secretIdSource) === '-') {
+    throw new Failure('usage', 'standard input holds the role_id or the secret_id, and not both: give one by a file')
+  }
   const mount = await readMount(invocation, parts)
   const roleId = await readRoleId(invocation, parts)
   if (roleId === null) {
     throw new Failure('usage', 'nothing says who logs in: set LATCHKEY_ROLE_ID_FILE and LATCHKEY_SECRET_ID_FILE, see latchkey login --help')
   }
-  const secretId = await readOne(invocation, parts, { name: 'secret_id', option: 'secret-id-file', variable: 'LATCHKEY_SECRET_ID', shown: 'hidden' })
+  const secretId = await readOne(invocation, parts, secretIdSource)
   const wrappedBy = settingOf(invocation, parts, 'wrapped-by', 'LATCHKEY_WRAPPED_BY')
   if (secretId !== null) parts.screen.hide(secretId)
   if (wrappedBy !== null && secretId === null) throw new Failure('usage', 'there is no wrapped secret_id: set LATCHKEY_SECRET_ID_FILE')
@@ -45,7 +63,7 @@ export async function readIdentity (invocation: Invocation, parts: Parts): Promi
 
 /** The role_id alone; null where nothing gives it. */
 export function readRoleId (invocation: Invocation, parts: Parts): Promise<string | null> {
-  return readOne(invocation, parts, { name: 'role_id', option: 'role-id-file', variable: 'LATCHKEY_ROLE_ID', shown: 'shown' })
+  return readOne(invocation, parts, roleIdSource)
 }
 
 async function readMount (invocation: Invocation, parts: Parts): Promise<string[]> {
@@ -57,20 +75,23 @@ async function readMount (invocation: Invocation, parts: Parts): Promise<string[
   return parsePath(named)
 }
 
-interface Source {
-  readonly name: string
-  readonly option: string
-  /** `<variable>_FILE` names a file. */
-  readonly variable: string
-  readonly shown: 'shown' | 'hidden'
+/** What somebody typed or piped, which is there once: a login that is done again needs it again. */
+const heard = new WeakMap<object, Map<string, Promise<string | null>>>()
+
+function hear<T extends object> (source: T, name: string, read: (source: T) => Promise<string | null>): Promise<string | null> {
+  const texts = heard.get(source) ?? new Map<string, Promise<string | null>>()
+  heard.set(source, texts)
+  const text = texts.get(name) ?? read(source)
+  texts.set(name, text)
+  return text
 }
 
 async function readOne (invocation: Invocation, parts: Parts, source: Source): Promise<string | null> {
-  const { name, option, variable, shown } = source
-  const file = settingOf(invocation, parts, option, `${variable}_FILE`)
+  const { name, variable, shown } = source
+  const file = fileOf(invocation, parts, source)
   const text = file === null
-    ? (parts.env[variable] || null) ?? await parts.ask(`${name}: `, shown)
-    : file === '-' ? await parts.readInput(inputBytesMax) : await readGivenFile(file, shown === 'hidden' ? 'secret' : 'public')
+    ? (parts.env[variable] || null) ?? await hear(parts.ask, name, (ask) => ask(`${name}: `, shown))
+    : file === '-' ? await hear(parts.readInput, name, (readInput) => readInput(inputBytesMax)) : await readGivenFile(file, shown === 'hidden' ? 'secret' : 'public')
   const value = text?.trim() ?? ''
   if (/[^\x21-\x7e]/.test(value)) throw new Failure('usage', `what is given as ${name} is none`)
   return value === '' ? null : value

@@ -33,10 +33,21 @@ export interface LoggedIn {
 export async function login (identity: Identity, parts: Pick<Parts, 'screen'>, client: Client): Promise<LoggedIn> {
   const { roleId, secretId: given, wrappedBy, mount } = identity
   const isWrapped = given !== null && wrappedBy !== null
-  const secretId = isWrapped ? await unwrap(client, parts, checkToken(given, parts), wrappedBy) : given
+  const secretId = isWrapped ? await unwrapOnce(client, parts, checkToken(given, parts), wrappedBy) : given
   const body = JSON.stringify({ role_id: roleId, ...(secretId !== null && { secret_id: secretId }) })
   const answer = await client.ask({ method: 'PUT', what: 'login', path: [...mount, 'login'], body, repeat: 'unsent' })
   return readLogin(answer.body?.['auth'], parts)
+}
+
+/** What a client opened: it can be opened once, and a login that is done again needs it again. */
+const opened = new WeakMap<Client, { readonly wrapping: string, readonly secretId: string }>()
+
+async function unwrapOnce (client: Client, parts: Pick<Parts, 'screen'>, wrapping: string, madeBy: string): Promise<string> {
+  const former = opened.get(client)
+  if (former?.wrapping === wrapping) return former.secretId
+  const secretId = await unwrap(client, parts, wrapping, madeBy)
+  opened.set(client, { wrapping, secretId })
+  return secretId
 }
 
 /** Opens a wrapped secret_id (contract 9), where it was made as it should be. Whoever opened it before did so in our place. */

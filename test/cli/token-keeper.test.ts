@@ -16,18 +16,27 @@ const second = 1000
 function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * minute, uses = 0, refusesLookups = false, refusesRenewals = false } = {}) {
   const tokens = new Map<string, { endMs: number, readonly hardEndMs: number }>()
   const asked: string[] = []
+  const opened = new Set<string>()
+  const secretIds: string[] = []
   const state = { isAway: false, refusesLogins: false }
   const refusal = (status: number) => new CallFailure(status === 503 ? 'unavailable' : 'refused', `refused ${status}`, { status, isUnsent: false, retryAfterSeconds: null })
   const make = (name: string) => tokens.set(name, { endMs: nowMs() + ttlMs, hardEndMs: nowMs() + maxMs })
   const client = {
     origin: 'http://127.0.0.1:1',
     aheadMs: () => null,
-    async ask ({ path: segments, token = '' }: Call) {
+    async ask ({ path: segments, token = '', body = '' }: Call) {
       const what = segments.at(-1) ?? ''
       asked.push(what)
       if (state.isAway) throw refusal(503)
+      if (what === 'lookup' && token.startsWith('wrapping')) return { body: { data: { creation_path: 'auth/approle/role/ci/secret-id' } } }
+      if (what === 'unwrap') {
+        if (opened.has(token)) throw refusal(400)
+        opened.add(token)
+        return { body: { data: { secret_id: `of-${token}` } } }
+      }
       if (what === 'login') {
         if (state.refusesLogins) throw refusal(400)
+        secretIds.push(String((JSON.parse(body) as Record<string, unknown>)['secret_id']))
         const name = `token-${tokens.size + 1}`
         make(name)
         return { body: { auth: { client_token: name, lease_duration: ttlMs / second, renewable: true, num_uses: uses, policies: [] } } }
@@ -46,13 +55,15 @@ function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * m
     }
   }
   const count = (what: string) => asked.filter((each) => each === what).length
-  return { client, state, tokens, make, count }
+  return { client, state, tokens, make, count, secretIds }
 }
 
-async function begin (t: Test, { given = '', identity = true, ...limits }: { given?: string, identity?: boolean, ttlMs?: number, maxMs?: number, uses?: number, refusesLookups?: boolean, refusesRenewals?: boolean } = {}) {
+async function begin (t: Test, { given = '', identity = true, env = {}, input = '', ...limits }: { given?: string, identity?: boolean, env?: Record<string, string>, input?: string, ttlMs?: number, maxMs?: number, uses?: number, refusesLookups?: boolean, refusesRenewals?: boolean } = {}) {
   const folder = createFolder(t)
   const file = path.join(folder, 'token')
-  const { parts, said, advance, time } = manualParts({ HOME: folder, LATCHKEY_TOKEN_FILE: file, ...(identity && { LATCHKEY_ROLE_ID: 'role', LATCHKEY_SECRET_ID: 'secret-id' }) })
+  const { parts, said, advance, time } = manualParts({ HOME: folder, LATCHKEY_TOKEN_FILE: file, ...(identity && { LATCHKEY_ROLE_ID: 'role', LATCHKEY_SECRET_ID: 'secret-id' }), ...env })
+  let reads = 0
+  const readInput = async () => ++reads === 1 ? input : ''
   const broker = tokenBroker(() => time.steadyMs, limits)
   const put = (token: string) => writeFileSync(file, token, { mode: 0o600 })
   if (given !== '') {
@@ -64,7 +75,7 @@ async function begin (t: Test, { given = '', identity = true, ...limits }: { giv
   const used: string[] = []
   let revoked = 0
   const keeper = await openTokenKeeper({
-    invocation: readInvocation([], command), parts, client: broker.client, checkMs: 10 * second,
+    invocation: readInvocation([], command), parts: { ...parts, readInput }, client: broker.client, checkMs: 10 * second,
     changed: (token) => used.push(token), revoked: () => { revoked++ }
   })
   const stop = new AbortController()
@@ -170,4 +181,14 @@ t.test('a renewal or a login that is refused is no revocation', async (t) => {
   state.refusesLogins = false
   await advance(5 * minute)
   t.equal(used.at(-1), 'token-3')
+})
+
+t.test('a login that is done again has the secret_id of the first: from standard input, and of a wrapping that was opened', async (t) => {
+  const piped = await begin(t, { env: { LATCHKEY_SECRET_ID: '', LATCHKEY_SECRET_ID_FILE: '-' }, input: 'from-input\n' })
+  await piped.advance(90 * minute)
+  t.strictSame(piped.secretIds, ['from-input', 'from-input'])
+  const wrapped = await begin(t, { env: { LATCHKEY_SECRET_ID: 'wrapping-1', LATCHKEY_WRAPPED_BY: 'auth/approle/role/ci/secret-id' } })
+  await wrapped.advance(90 * minute)
+  t.strictSame(wrapped.secretIds, ['of-wrapping-1', 'of-wrapping-1'])
+  t.strictSame(wrapped.said, [])
 })
