@@ -140,7 +140,8 @@ export const commands: readonly Command[] = [
     notes: [
       'AWS\'s clients fetch them as container credentials. With a command it runs that, sets AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE for it, and ends with it; without, it prints what to export, and serves until SIGTERM.',
       'What callers have to show is new at each start and in a file of mode 0600. Whoever can read that file and reach the port gets the credentials: in a network that containers share the file is the boundary, not the port.',
-      'Without a token it logs in for itself, logs in again when the token cannot be renewed any more, and logs out at the end. While the broker is away it gives what still lives. When the token is revoked it forgets everything and gives nothing, until it is started again.'
+      'Without a token it logs in for itself, logs in again when the token cannot be renewed any more, and logs out at the end. While the broker is away it gives what still lives. When the token is revoked it forgets everything and gives nothing, until it is started again.',
+      'AWS\'s clients look into the default profile of ~/.aws before they ask a sidecar; where that has credentials, this is said at the start.'
     ],
     run: async (invocation, parts) => (await import('./sidecar.ts')).runSidecar(invocation, parts)
   },

@@ -22,13 +22,28 @@ export interface Masks {
 export function masksOf (secret: string): Masks {
   const lines = secret.split(/[\r\n]+/).filter((line) => line !== '')
   const texts = new Set<string>()
-  for (const text of new Set([...lines, secret])) {
+  for (const text of new Set([...lines, secret, ...partsOf(secret)])) {
     const forms = [text, text.trim(), JSON.stringify(text).slice(1, -1), encodeURIComponent(text), ...base64Of(text)]
     for (const form of forms) {
       if (form.length >= maskLengthMin && !/[\r\n]/.test(form)) texts.add(form)
     }
   }
   return { texts: [...texts], isPartial: lines.some((line) => line.trim().length < maskLengthMin) }
+}
+
+/** The texts within a value that is JSON: a later step takes them out. */
+function partsOf (secret: string): string[] {
+  if (!/^\s*[[{]/.test(secret)) return []
+  const texts: string[] = []
+  try {
+    JSON.parse(secret, (_name, value: unknown) => {
+      if (typeof value === 'string') texts.push(...value.split(/[\r\n]+/))
+      if (typeof value === 'number') texts.push(String(value))
+    })
+  } catch {
+    return []
+  }
+  return texts.filter((text) => text !== '')
 }
 
 /** A text's base64, and of it what stays the same whatever stands around, for each byte of three that it may begin at. */

@@ -78,7 +78,9 @@ async function readMount (invocation: Invocation, parts: Parts): Promise<string[
 /** What somebody typed or piped, which is there once: a login that is done again needs it again. */
 const heard = new WeakMap<object, Map<string, Promise<string | null>>>()
 
-function hear<T extends object> (source: T, name: string, read: (source: T) => Promise<string | null>): Promise<string | null> {
+function hear<T extends object> (
+  source: T, name: string, read: (source: T) => Promise<string | null>
+): Promise<string | null> {
   const texts = heard.get(source) ?? new Map<string, Promise<string | null>>()
   heard.set(source, texts)
   const text = texts.get(name) ?? read(source)

@@ -12,6 +12,7 @@ import { shellText, type Variables } from './environment.ts'
 import { codeOf, Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { draftPrivateFile } from './private-file.ts'
+import { sayHidingProfile } from './profiles.ts'
 import { openBroker } from './session.ts'
 import { openSinks } from './sinks.ts'
 import { sayWrongClock } from './skew.ts'
@@ -78,8 +79,10 @@ async function serve (options: UpkeepOptions, signals: Signals, region: Variable
       parts
     })
     upkeep = await openUpkeep(options)
+    await options.sinks.settle()
     await place.write(authorization)
     sayWrongClock(options.broker.client, parts.screen)
+    await sayHidingProfile(parts)
     const variables: Variables = [['AWS_CONTAINER_CREDENTIALS_FULL_URI', server.url], ['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE', place.file], ...region]
     const upkept = upkeep.run(ended.signal)
     return await Promise.race([use(options, signals, variables), upkept.then(() => 0)])

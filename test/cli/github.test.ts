@@ -37,6 +37,12 @@ t.test('SEC-340 every line of a secret and its usual encodings are masked', asyn
   }
 })
 
+t.test('SEC-340 of a secret that is JSON each text is masked for itself, as a later step takes it out', async (t) => {
+  const { texts } = masksOf(JSON.stringify({ db: { password: 'CNRY"one', hosts: ['CNRYtwo', 'x\nCNRYthree'], pin: 84_236_117 } }))
+  const log = shown('CNRY"one CNRYtwo\nCNRYthree 84236117', texts)
+  t.equal(log, '*** ***\n*** ***')
+})
+
 t.test('SEC-340 what is too short to be masked is told, and not passed over in silence', async (t) => {
   for (const secret of ['x', 'abc', 'long enough\nab\nlong enough', '']) {
     const { texts, isPartial } = masksOf(secret)

@@ -189,6 +189,12 @@ t.test('a sidecar', async (t) => {
     t.equal(asked('update', 'sys/leases/revoke'), before + 1)
   })
 
+  await t.test('a command finds the files of --sink from its first moment', async (t) => {
+    const sinks = path.join(createFolder(t), 'sinks')
+    const words = ['sidecar', '--role', 'ec2-only', '--sink-folder', sinks, '--sink', 'credentials', '--', 'cat', path.join(sinks, 'credentials')]
+    t.match(await bench.run(words, { env }), { code: 0, out: /^\[default\]/ })
+  })
+
   await t.test('--once writes the files and ends, and what was written lives', async (t) => {
     const sinks = path.join(createFolder(t), 'sinks')
     t.match(await bench.run(['sidecar', '--role', 'ec2-only', '--once', '--sink-folder', sinks, '--sink', 'credentials', '--sink', 'token'], { env }), { code: 0, out: '', words: '' })
