@@ -208,7 +208,9 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     if (mount.state !== 'live') {
       return refuse(tainted(request.path))
     }
-    if (operation !== null) return { ...found, denial: null, work: workOf(target, callAs(word)) }
+    const mayScan = (path: string) => acl.check({ ...query, path, operation: 'scan' }).allowed
+    const call = verb === 'scan' ? { ...callAs(word), mayScan } : callAs(word)
+    if (operation !== null) return { ...found, denial: null, work: workOf(target, call) }
     const fallback = target.registered?.backend.fallback?.(callAs(word), verb) ?? null
     if (fallback !== null) return { ...found, denial: null, work: answered(callAs(word), fallback) }
     return refuse(target.known ? new BrokerError('unsupported_operation', 'unsupported operation') : unsupportedPath())

@@ -55,6 +55,8 @@ export interface Call {
   readonly token: Token | null
   /** Uses that the caller's token has left after this one; null: unlimited. */
   readonly usesLeft: number | null
+  /** Of a scan: whether the caller may scan another folder, by its path with the last slash. */
+  readonly mayScan?: (path: string) => boolean
 }
 
 /** A Store confined to one mount's shard, with paths in place of keys. */

@@ -45,7 +45,10 @@ export interface Leases {
   revokePrefix (prefix: string, manner: 'revoke' | 'force'): Promise<Ended>
   /** Has the sweep end all leases below a prefix, durably. */
   queuePrefix (prefix: string): Promise<void>
-  /** Ends all leases of a mount, the tokens of its logins and the answers of it that were wrapped. Repeat it until nothing can be under way any more. */
+  /**
+   * Ends all leases of a mount, the tokens of its logins and the answers of it that were wrapped. Repeat it
+   * until nothing can be under way any more.
+   */
   endMount (mount: Pick<Mount, 'accessor'>): Promise<Ended>
   /** Ends the leases of a token that died, 50 at a time. */
   endOf (tokenAccessor: string): Promise<Ended>

@@ -94,10 +94,11 @@ export function createAcl (policies: readonly NamedRules[], nowMs: number): Acl 
       const pattern = compilePattern(path)
       const bits = capabilities.reduce((all, word) => all | capabilityBits[word], 0)
       if (pattern.kind !== 'exact') return coversPattern(merged, pattern, bits, fold)
-      const { list } = capabilityBits
+      const listings = bits & (capabilityBits.list | capabilityBits.scan)
+      const others = bits & ~listings
       const listed = pattern.text.endsWith('/') ? pattern.text : `${pattern.text}/`
-      return ((bits & ~list) === 0 || suffices(ruleFor(pattern.text, false), bits & ~list)) &&
-        ((bits & list) === 0 || suffices(ruleFor(listed, true), list))
+      return (others === 0 || suffices(ruleFor(pattern.text, false), others)) &&
+        (listings === 0 || suffices(ruleFor(listed, true), listings))
     },
     resultant: () => resultant(merged)
   }

@@ -1,10 +1,10 @@
 import type { Capability } from '../core/backend.ts'
 import type { Json } from '../core/json.ts'
 
-/** Bits of a rule's capabilities. `scan` is accepted in policies and asked for by no operation. */
+/** Bits of a rule's capabilities. */
 export const capabilityBits = {
   create: 1, read: 2, update: 4, delete: 8, list: 16, patch: 32, sudo: 64, scan: 128, deny: 256
-} as const satisfies Readonly<Record<Capability | 'scan' | 'deny', number>>
+} as const satisfies Readonly<Record<Capability | 'deny', number>>
 
 /** Names of parameters, in lower case, and the values listed for each; an empty list stands for any value. */
 export type ParameterValues = ReadonlyMap<string, readonly Json[]>

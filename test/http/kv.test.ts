@@ -42,6 +42,42 @@ t.test('each operation needs the right on its own path (SEC-026, SEC-195, SEC-20
   t.strictSame(auditFaults(broker, ['canary-one', 'canary-two']), [])
 })
 
+t.test('a scan goes into no folder that its caller may not scan, whatever the pages (SEC-010, SEC-011, SEC-012)', async (t) => {
+  const broker = await startBroker(t)
+  await broker.must('POST', 'sys/mounts/kv', { body: kv2 })
+  await broker.must('POST', 'sys/mounts/plain', { body: { type: 'kv' } })
+  const names = ['a', 'b/c', 'b/d/e', 'exact', 'exact/x', 'hidden/x', 'hidden/y/z', 'listed/x', 'other/HIDDEN/x', 'other/open/x', 'team/s/deep/x', 'team/s/x']
+  for (const name of names) {
+    await broker.must('POST', `kv/data/${name}`, { body: { data: {} } })
+    await broker.must('POST', `plain/${name}`, { body: { v: 1 } })
+  }
+  const policy = ['kv/metadata', 'kv/detailed-metadata', 'plain'].map((root) => `
+    path "${root}/*" { capabilities = ["scan", "list"] }
+    path "${root}" { capabilities = ["scan"] }
+    path "${root}/hidden/*" { capabilities = ["deny"] }
+    path "${root}/other/hidden/*" { capabilities = ["deny"] }
+    path "${root}/exact" { capabilities = ["deny"] }
+    path "${root}/listed/*" { capabilities = ["list", "read"] }
+    path "${root}/team/+/deep/*" { capabilities = ["deny"] }`).join('')
+  const { client_token: token } = await broker.tokenFor(policy)
+  const shown = ['a', 'b/c', 'b/d/e', 'exact', 'other/open/x', 'team/s/x']
+  for (const root of ['kv/metadata', 'kv/detailed-metadata', 'plain']) {
+    const keysOf = async (query: string) => {
+      const { status, body } = await broker.ask('GET', `${root}?scan=true${query}`, { token })
+      return status === 404 ? [] : body.data?.['keys'] as string[]
+    }
+    t.strictSame(await keysOf(''), shown, root)
+    for (const folder of ['hidden', 'exact', 'listed', 'team/s/deep']) t.equal((await broker.ask('SCAN', `${root}/${folder}`, { token })).status, 403, folder)
+    const paged: string[] = []
+    for (let page = await keysOf('&limit=2'); page.length > 0; page = await keysOf(`&limit=2&after=${page.at(-1)}`)) {
+      t.ok(page.length <= 2)
+      paged.push(...page)
+    }
+    t.strictSame(paged, shown, `${root} by pages`)
+    t.equal(((await broker.must('SCAN', root)).body.data?.['keys'] as string[]).length, names.length, 'root sees all')
+  }
+})
+
 t.test('mounts are told apart at segments, and no mount has data of an earlier one (SEC-027, SEC-029)', async (t) => {
   const broker = await startBroker(t)
   await mounted(broker, 'kv')

@@ -10,12 +10,12 @@ const aclOf = (text: string, expires = false): Acl => createAcl([{ name: 'p', ru
 const rule = (path: string, ...words: string[]) => `path "${path}" { capabilities = [${words.map((word) => `"${word}"`).join(', ')}] }\n`
 
 t.test('a path is covered where the rule that is chosen for it grants all that is asked', async (t) => {
-  const acl = aclOf(rule('kv/*', 'read', 'list') + rule('kv/secret', 'deny') + rule('kv/list', 'list') + rule('kv/own', 'read', 'update'))
+  const acl = aclOf(rule('kv/*', 'read', 'list') + rule('kv/scan/', 'scan') + rule('kv/scanned', 'read') + rule('kv/scanned/', 'list') + rule('kv/secret', 'deny') + rule('kv/list', 'list') + rule('kv/own', 'read', 'update'))
   const cases: [string, Capability[], boolean][] = [
     ['kv/a', ['read'], true], ['kv/a', ['read', 'list'], true], ['kv/a', ['read', 'update'], false],
     ['kv/secret', ['read'], false], ['kv/secret', ['list'], false], ['kv/secret/', ['list'], false], ['KV/a', ['read'], false],
     ['kv/list', ['read'], false], ['kv/list', ['list'], true], ['kv/own', ['update'], true], ['kv/own', ['list'], false],
-    ['elsewhere', ['read'], false], ['kv/SECRET', ['read'], false], ['kv/a', ['sudo'], false], ['kv/secret/x', ['read'], true]
+    ['kv/scan', ['scan'], true], ['kv/scan', ['read', 'scan'], true], ['kv/scan', ['list'], false], ['kv/scanned', ['scan'], false], ['elsewhere', ['read'], false], ['kv/SECRET', ['read'], false], ['kv/a', ['sudo'], false], ['kv/secret/x', ['read'], true]
   ]
   for (const [path, words, expected] of cases) t.equal(acl.covers(path, words), expected, `${path} ${words.join()}`)
 })
