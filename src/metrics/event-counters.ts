@@ -1,13 +1,37 @@
 import { Counter, type Registry } from 'prom-client'
 import type { BrokerEvent } from '../core/events.ts'
 
+/** Series that each counter keeps: mounts come and go, and anybody who may make them would fill the memory. */
+export const seriesMax = 20_000
+
+/** A counter that forgets the series which was counted least recently, as if its mount were new when it is counted again. */
+function boundedCounter<Label extends string> (
+  registry: Registry, name: string, help: string, labelNames: readonly Label[]
+) {
+  const counter = new Counter({ name, help, labelNames, registers: [registry] })
+  const known = new Map<string, Record<Label, string>>()
+  return {
+    inc (labels: Record<Label, string>): void {
+      const id = JSON.stringify(labelNames.map((label) => labels[label]))
+      known.delete(id)
+      known.set(id, labels)
+      const [oldest] = known
+      if (known.size > seriesMax && oldest !== undefined) {
+        known.delete(oldest[0])
+        counter.remove(oldest[1])
+      }
+      counter.inc(labels)
+    }
+  }
+}
+
 /**
  * Counts events by what of them are words of the broker's own: a mount's own path, never a name that
  * rotates, never who it was (SEC-222). The answer is whom to tell of each event.
  */
 export function createEventCounters (registry: Registry): (event: BrokerEvent) => void {
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
-    new Counter({ name, help, labelNames, registers: [registry] })
+    boundedCounter(registry, name, help, labelNames)
   const rotations = counter('latchkey_rotations_total', 'Names that this broker replaced, by mount and cause', ['mount', 'cause'])
   const tripwires = counter(
     'latchkey_tripwires_total',
