@@ -24,11 +24,20 @@ const plentifulMax = pendingMax / 2
 export const plentiful: readonly EventType[] = ['lease', 'login-failure']
 export const rare: readonly EventType[] = ['tripwire', 'audit-degraded']
 
+/** For how long no room is looked for where there was none. */
+const quietMs = 1000
+
+/** An event for one notifier; its delivery is made when there is room for it, once. */
+interface Taken extends Published {
+  readonly takenAtMs: number
+  put?: Put
+}
+
 /** What waits for one notifier. */
 interface Waiting {
-  readonly type: Notifier['type']
-  readonly rare: Put[]
-  readonly plenty: Put[]
+  readonly notifier: Pick<Notifier, 'id' | 'name' | 'type'>
+  readonly rare: Taken[]
+  readonly plenty: Taken[]
 }
 
 /**
@@ -37,15 +46,42 @@ interface Waiting {
  */
 export function createIntake ({ store, table, tally, now }: IntakeOptions) {
   let waiting = new Map<string, Waiting>()
+  /** Where there was no room, and until when that is taken to be so, for what is rare too. */
+  const full = new Map<string, { readonly untilMs: number, readonly rareToo: boolean }>()
 
-  async function write (notifierId: string, { type, rare, plenty }: Waiting): Promise<void> {
-    const pending = (await store.list(pendingPrefix(notifierId), { limit: pendingMax })).length
+  function putOf (notifier: Waiting['notifier'], taken: Taken): Put {
+    if (taken.put !== undefined) return taken.put
+    const { event, atMs, takenAtMs } = taken
+    const id = `msg_${drawUuid().replaceAll('-', '')}`
+    const subject = { kind: 'event', type: event.type, atMs, data: eventData(event) } as const
+    taken.put = putDelivery(deliveryKey(notifier.id, id), freshDelivery(notifier, id, subject, takenAtMs))
+    return taken.put
+  }
+
+  /** A flood that nobody takes off costs no look at the store. */
+  function isKnownFull ({ notifier, rare }: Waiting): boolean {
+    const known = full.get(notifier.id)
+    return known !== undefined && performance.now() < known.untilMs && (known.rareToo || rare.length === 0)
+  }
+
+  async function write (each: Waiting): Promise<void> {
+    const { notifier, rare, plenty } = each
+    const all = rare.length + plenty.length
+    if (isKnownFull(each)) {
+      tally.count('dropped', notifier.type, all)
+      return
+    }
+    const pending = (await store.list(pendingPrefix(notifier.id), { limit: pendingMax })).length
     const first = rare.slice(0, Math.max(0, pendingMax - pending))
     const second = plenty.slice(0, Math.max(0, plentifulMax - pending - first.length))
-    const puts = [...first, ...second]
+    const puts = [...first, ...second].map((taken) => putOf(notifier, taken))
     for (let from = 0; from < puts.length; from += commitMax) await store.commit(puts.slice(from, from + commitMax))
-    const dropped = rare.length + plenty.length - puts.length
-    if (dropped > 0) tally.count('dropped', type, dropped)
+    if (all === puts.length) {
+      full.delete(notifier.id)
+    } else {
+      full.set(notifier.id, { untilMs: performance.now() + quietMs, rareToo: pending >= pendingMax })
+      tally.count('dropped', notifier.type, all - puts.length)
+    }
   }
 
   /** What could not be written waits for the next time, as far as there is room. */
@@ -58,25 +94,24 @@ export function createIntake ({ store, table, tally, now }: IntakeOptions) {
     for (const kind of ['rare', 'plenty'] as const) {
       const all = [...former[kind], ...fresh[kind]]
       const dropped = all.splice(bufferMax).length
-      if (dropped > 0) tally.count('dropped', former.type, dropped)
+      if (dropped > 0) tally.count('dropped', former.notifier.type, dropped)
       fresh[kind].splice(0, Infinity, ...all)
     }
   }
 
   return {
-    take ({ event, atMs }: Published): void {
+    take (published: Published): void {
+      const { event } = published
       for (const notifier of table.all()) {
         if (!wants(notifier, event)) continue
-        const known = waiting.get(notifier.id) ?? { type: notifier.type, rare: [], plenty: [] }
+        const known = waiting.get(notifier.id) ?? { notifier, rare: [], plenty: [] }
         waiting.set(notifier.id, known)
         const kind = plentiful.includes(event.type) ? known.plenty : known.rare
         if (kind.length >= bufferMax) {
           tally.count('dropped', notifier.type)
           continue
         }
-        const id = `msg_${drawUuid().replaceAll('-', '')}`
-        const subject = { kind: 'event', type: event.type, atMs, data: eventData(event) } as const
-        kind.push(putDelivery(deliveryKey(notifier.id, id), freshDelivery(notifier, id, subject, now())))
+        kind.push({ ...published, takenAtMs: now() })
       }
     },
     /** Writes what waits. Answers whether anything was. @throws what the store throws; what was not written waits on. */
@@ -86,12 +121,15 @@ export function createIntake ({ store, table, tally, now }: IntakeOptions) {
       const failures: unknown[] = []
       for (const [notifierId, each] of taken) {
         try {
-          await write(notifierId, each)
+          await write(each)
         } catch (error) {
           keep(notifierId, each)
           failures.push(error)
         }
+        // Requests have their turn between one notifier and the next.
+        await new Promise((resolve) => setImmediate(resolve))
       }
+      for (const [notifierId, { untilMs }] of full) if (untilMs < performance.now()) full.delete(notifierId)
       if (failures.length > 0) throw failures[0]
       return taken.size > 0
     }

@@ -250,6 +250,33 @@ t.test('deliveries are bounded, what is beyond is counted, and plenty of what an
   t.equal(rig.notifiers.tally.pending.get('webhook'), 1000)
 })
 
+t.test('SEC-301 a flood for a receiver that takes nothing is dropped without looking at the store for each part of it', async (t) => {
+  let lists = 0
+  const rig = await createRig({
+    wrap: (store) => ({
+      ...store,
+      async list (...asked) {
+        lists++
+        return store.list(...asked)
+      }
+    })
+  })
+  await rig.write('ops', { type: 'webhook', url: 'http://127.0.0.1:9/', events: 'tripwire,login-failure' })
+  const flood = async () => {
+    for (let n = 0; n < 200; n++) rig.publish({ type: 'login-failure', mount: 'auth/approle', address: '10.0.0.1' })
+    await rig.tick()
+  }
+  for (let round = 0; round < 3; round++) await flood()
+  t.equal((await rig.pending('ops')).length, 500)
+  const [before, fromMs] = [lists, performance.now()]
+  for (let round = 0; round < 50; round++) await flood()
+  t.ok(lists - before <= 1 + (performance.now() - fromMs) / 1000, `${lists - before} looks`)
+  t.equal(rig.notifiers.tally.of('dropped').get('webhook'), 10_100)
+  rig.publish(tripwire())
+  await rig.tick()
+  t.equal((await rig.pending('ops')).length, 501, 'an alarm finds its room')
+})
+
 t.test('a thousand dead letters are kept, the newest', async (t) => {
   const { rig } = await start(t)
   const { id: notifierId, name: notifierName } = await rig.find('ops')
