@@ -163,7 +163,9 @@ function variables (given: Readonly<Record<string, string>> | undefined): Record
   if (new Set(entries.map(([, variable]) => variable)).size < entries.length) {
     throw invalidRequest('two mounts do not share a variable')
   }
-  return Object.fromEntries(entries.map(([path, variable]) => [ownPath(path), variable]))
+  const byPath = new Map(entries.map(([path, variable]) => [ownPath(path), variable]))
+  if (byPath.size < entries.length) throw invalidRequest('a mount has one variable')
+  return Object.fromEntries(byPath)
 }
 
 /** A mount's own path as events name it. That it exists is not asked: it may come. */

@@ -110,7 +110,7 @@ t.test('notifiers over the API', async (t) => {
       [{ type: 'webhook', url, mounts: Array.from({ length: 101 }, (_, n) => `m${n}`) }, /at most 100/], [{ type: 'webhook', url, token: 'CNRY' }, /token is not for notifiers of the type webhook/],
       [{ ...hcp, url }, /url is not for/], [{ ...hcp, events: 'lease' }, /rotation alone/], [{ ...hcp, token: '' }, /missing token/], [{ ...hcp, token: 'CNRY\nx: y' }, /token is made of printable/],
       [{ ...hcp, workspace_id: '../CNRY' }, /workspace_id has the form/], [{ ...hcp, variables: { kv: 'CNRY name' } }, /key of a variable/],
-      [{ ...hcp, variables: { a: 'same', b: 'same' } }, /do not share/], [{ ...hcp, category: 'CNRY' }, /category is one of/], [{ ...hcp, address: 'https://CNRY.example/path' }, /address is not allowed/],
+      [{ ...hcp, variables: { a: 'same', b: 'same' } }, /do not share/], [{ ...hcp, variables: { kv: 'one', 'KV/': 'two' } }, /has one variable/], [{ ...hcp, category: 'CNRY' }, /category is one of/], [{ ...hcp, address: 'https://CNRY.example/path' }, /address is not allowed/],
       [{ ...hcp, address: 'http://10.0.0.1' }, /address is not allowed/], [{ ...hcp, message: 'CNRY'.repeat(100) }, /message has at most 256/],
       [{ ...hcp, variables: Object.fromEntries(Array.from({ length: 51 }, (_, n) => [`m${n}`, `v${n}`])) }, /at most 50/]
     ]
