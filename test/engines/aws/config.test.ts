@@ -47,5 +47,4 @@ t.test('SEC-368: the search through all sources of credentials is refused outsid
   const base = { clock: Date, egress: { development: false, allowedHosts: [] } }
   t.throws(() => createAwsEngine({ ...base, identity: 'chain' }))
   t.throws(() => createAwsEngine({ ...base, identity: 'static', region: 'nowhere' }))
-  t.throws(() => createAwsEngine({ ...base, egress: { development: false, allowedHosts: ['https://x/'] }, identity: 'static' }))
 })
