@@ -23,8 +23,9 @@ export async function runAws (invocation: Invocation, parts: Parts): Promise<voi
   if (form === 'github') readJobFile(parts)
   const broker = await openBroker(invocation, parts)
   if (keptForms.has(form)) {
-    const credentials = await cachedCredentials(invocation, parts, broker, wanted)
-    sayWrongClock(broker.client, parts.screen)
+    const screen = form === 'atlantis' ? { ...parts.screen, say: () => {} } : parts.screen
+    const credentials = await cachedCredentials(invocation, { ...parts, screen }, broker, wanted)
+    sayWrongClock(broker.client, screen)
     return parts.screen.out(form === 'terragrunt' ? terragruntText(credentials, region) : atlantisText(credentials, region))
   }
   await withToken(invocation, parts, broker.client, async (token) => {
@@ -86,7 +87,7 @@ function terragruntText ({ accessKeyId, secretAccessKey, sessionToken }: Credent
   })}\n`
 }
 
-/** For a `multienv` step of Atlantis: one line. What it could not read it would print, so such a value is never written. */
+/** For a `multienv` step of Atlantis: one line, which standard error would become a part of, so nothing is said. What it could not read it would print, so such a value is never written. */
 function atlantisText (credentials: Credentials, region: string | null): string {
   const variables = [...credentialVariables(credentials), ...regionVariables(region)]
   if (variables.some(([, value]) => !/^[\w+/=.-]+$/.test(value))) {

@@ -70,12 +70,15 @@ export async function readConnection (invocation: Invocation, parts: Parts): Pro
   }
   return {
     origin,
-    ca: ca === null ? null : await readGivenFile(ca, 'public'),
+    ca: ca === null ? null : await readGivenFile(ca, 'public', authoritiesBytesMax),
     clientCert: cert === null || key === null
       ? null
       : { cert: await readGivenFile(cert, 'public'), key: await readGivenFile(key, 'secret') }
   }
 }
+
+/** A system's whole bundle has some hundred KiB. */
+const authoritiesBytesMax = 4 * 1024 * 1024
 
 const loopback = /^(?:127\.\d+\.\d+\.\d+|::1|localhost)$/
 

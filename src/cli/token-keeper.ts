@@ -52,7 +52,7 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
   const isGiven = given !== null && (!mayLogIn || await isAlive(client, given.token))
   if (!isGiven && !mayLogIn) await readToken(invocation, parts)
   /** Those made here that may still live. */
-  const ours: string[] = []
+  const ours = new Map<string, End | null>()
   let token = isGiven ? given.token : ''
   /** null: not known, or never. */
   let end: End | null = null
@@ -65,7 +65,9 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
 
   async function logIn (): Promise<void> {
     const made = await login(await readIdentity(invocation, parts), parts, client)
-    ours.push(made.token)
+    if (ours.has(token)) ours.set(token, end)
+    for (const [former, itsEnd] of ours) if (itsEnd !== null && remainingMs(itsEnd, parts) <= 0) ours.delete(former)
+    ours.set(made.token, null)
     use(made.token, made.ttlSeconds)
     if (made.isLimited) giveUpWatching('the token may be used a few times only, so it is not looked at')
   }
@@ -85,7 +87,7 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
 
   /** Puts another token in the place of one that ends: of a new login, or that somebody put into the file. */
   async function replace (): Promise<Fate> {
-    if (ours.includes(token)) {
+    if (ours.has(token)) {
       await logIn()
       return 'replaced'
     }
@@ -184,7 +186,7 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
 
   return {
     token: () => token,
-    isOurs: () => ours.includes(token),
+    isOurs: () => ours.has(token),
     check,
     async run (signal) {
       while (!signal.aborted) {
@@ -194,7 +196,7 @@ export async function openTokenKeeper (options: TokenKeeperOptions): Promise<Tok
       }
     },
     async end (signal) {
-      for (const made of ours) {
+      for (const made of [...ours.keys()].reverse()) {
         await revokeToken(client, made, signal).catch((error: unknown) => {
           if (!hasStatus(error, 403)) throw error
         })

@@ -218,6 +218,16 @@ t.test('SEC-345 a clock that is 10 minutes off is named', async (t) => {
   }
 })
 
+t.test('the form of Atlantis is one line on both outputs together, whatever there would be to say', async (t) => {
+  const broker = await startImpostor(t, (_request, response) => {
+    json(response, 200, { lease_id: 'x', lease_duration: 900, data: { access_key: 'ASIA1', secret_key: 'secret', security_token: 'token' } },
+      { date: new Date(Date.now() + 600_000).toUTCString() })
+  })
+  const { out, words } = await latchkey(t, ['aws', 'deploy', '--no-resolve', '--format', 'atlantis'],
+    { env: { HOME: createFolder(t), LATCHKEY_ADDR: broker.address, LATCHKEY_TOKEN: 'x' } })
+  t.equal(out + words, 'AWS_ACCESS_KEY_ID=ASIA1,AWS_SECRET_ACCESS_KEY=secret,AWS_SESSION_TOKEN=token\n')
+})
+
 t.test('SEC-333 SEC-337 an answer that holds no credentials is none, nor one whose values would be more than a value in a file', async (t) => {
   const good = { access_key: 'A', secret_key: 'CNRYsecret', security_token: 'CNRYtoken' }
   const bad = [

@@ -34,6 +34,12 @@ t.test('help is found in every way that somebody tries, and a command without --
   t.match(await run('exec', '--role', 'x', 'aws', 's3'), { code: 2, words: /exec takes its command after --; see latchkey exec --help/ })
 })
 
+t.test('SEC-338 what makes Node tell of its connections does not make it tell secrets', async (t) => {
+  const broker = await startImpostor(t, (_request, response) => json(response, 403, { errors: ['permission denied'] }))
+  const ended = await startProgram(t, [launcher, 'read', 'secret/a', '--no-resolve'], { env: { LATCHKEY_ADDR: broker.address, LATCHKEY_TOKEN: 'CNRYtoken-of-mine', NODE_DEBUG: 'http,net,tls', HOME: createFolder(t) } }).ended
+  t.match(ended, { code: 3, out: '', words: 'latchkey: GET secret/a: permission denied (403)\n' })
+})
+
 t.test('SEC-348 nothing runs when it is installed, nothing updates itself, and nothing is published', async (t) => {
   const { private: isPrivate, scripts, bin } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   t.equal(isPrivate, true)

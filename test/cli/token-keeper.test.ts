@@ -15,7 +15,7 @@ const second = 1000
 /** A broker that knows tokens: each lives for 20 minutes, and by renewals for an hour. */
 function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * minute, uses = 0, refusesLookups = false, refusesRenewals = false } = {}) {
   const tokens = new Map<string, { endMs: number, readonly hardEndMs: number }>()
-  const asked: string[] = []
+  const asked: (readonly [what: string, token: string])[] = []
   const opened = new Set<string>()
   const secretIds: string[] = []
   const state = { isAway: false, refusesLogins: false }
@@ -26,7 +26,7 @@ function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * m
     aheadMs: () => null,
     async ask ({ path: segments, token = '', body = '' }: Call) {
       const what = segments.at(-1) ?? ''
-      asked.push(what)
+      asked.push([what, token])
       if (state.isAway) throw refusal(503)
       if (what === 'lookup' && token.startsWith('wrapping')) return { body: { data: { creation_path: 'auth/approle/role/ci/secret-id' } } }
       if (what === 'unwrap') {
@@ -54,8 +54,8 @@ function tokenBroker (nowMs: () => number, { ttlMs = 20 * minute, maxMs = 60 * m
       return { body: { data: { ttl, creation_ttl: ttlMs / second, renewable: true, num_uses: uses } } }
     }
   }
-  const count = (what: string) => asked.filter((each) => each === what).length
-  return { client, state, tokens, make, count, secretIds }
+  const count = (what: string) => asked.filter(([each]) => each === what).length
+  return { client, state, tokens, make, count, asked, secretIds }
 }
 
 async function begin (t: Test, { given = '', identity = true, env = {}, input = '', ...limits }: { given?: string, identity?: boolean, env?: Record<string, string>, input?: string, ttlMs?: number, maxMs?: number, uses?: number, refusesLookups?: boolean, refusesRenewals?: boolean } = {}) {
@@ -141,6 +141,16 @@ t.test('a broker that is away is no revocation; a token that ended meanwhile is 
   state.refusesLogins = false
   await advance(2 * minute)
   t.equal(keeper.token(), 'token-3', 'a login that is refused is tried again')
+})
+
+t.test('of many tokens that were made one after another only those that may live are ended, the newest first', async (t) => {
+  const { advance, keeper, tokens, count, asked } = await begin(t)
+  await advance(12 * 60 * minute)
+  const made = tokens.size
+  t.ok(made > 10)
+  await keeper.end(AbortSignal.timeout(10_000))
+  t.ok(count('revoke-self') <= 3, `${count('revoke-self')} of ${made}`)
+  t.equal(asked.find(([what]) => what === 'revoke-self')?.[1], keeper.token())
 })
 
 t.test('a token that was given is followed where somebody puts another one into its file', async (t) => {

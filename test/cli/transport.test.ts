@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
 import net, { type AddressInfo } from 'node:net'
 import path from 'node:path'
@@ -236,6 +236,12 @@ t.test('a certificate is checked, whatever the environment says', async (t) => {
   t.match(await latchkey(t, words, { env: { ...env, NODE_TLS_REJECT_UNAUTHORIZED: '0' } }), { code: 1, words: /is not trusted \(DEPTH_ZERO_SELF_SIGNED_CERT\); --ca-file names its authority/ })
   t.match(await latchkey(t, [...words, '--ca-file', file('pem')], { env }), { code: 0, out: 'x', words: '' })
   t.match(await latchkey(t, words, { env: { ...env, LATCHKEY_CA_FILE: file('pem'), LATCHKEY_ADDR: `https://localhost:${port}` } }), { code: 1, words: /ERR_TLS_CERT_ALTNAME_INVALID/ })
+})
+
+t.test('the authorities may be as many as a system has', async (t) => {
+  const file = path.join(createFolder(t), 'ca.pem')
+  writeFileSync(file, `# ${'x'.repeat(1000)}\n`.repeat(300))
+  t.match(await latchkey(t, ['status'], { env: { LATCHKEY_ADDR: 'https://127.0.0.1:1', LATCHKEY_CA_FILE: file } }), { code: 5, words: /nobody answers/ })
 })
 
 t.test('of another command line\'s variables all are used or none', async (t) => {
