@@ -1,5 +1,6 @@
 import { DurationError, parseSeconds } from './duration.ts'
 import { invalidRequest } from './errors.ts'
+import { parseJsonObject } from './json-scan.ts'
 import { isJsonObject, type Json, type JsonObject } from './json.ts'
 
 /** Turns what a client sent for a parameter into its value, or throws FieldError with a public cause. */
@@ -114,12 +115,12 @@ export const textMap = field('map of strings', (raw): Readonly<Record<string, st
   return result
 })
 
-/** A JSON object, also as a text that holds one. */
+/** A JSON object, also as a text that holds one and is held to what a body is held to (SEC-200). */
 export const object = field('object', (raw): JsonObject => {
-  let value: unknown = raw
+  let value: Json = raw
   if (typeof raw === 'string') {
     try {
-      value = JSON.parse(raw)
+      value = parseJsonObject(Buffer.from(raw)).data
     } catch {
       throw new FieldError('expected an object')
     }

@@ -239,7 +239,7 @@ t.test('scopes', async (t) => {
   t.test('SEC-025 SEC-064 what is not understood is refused, on every level, and nothing is made', async (t) => {
     const own = { bad: {} }
     const bodies: JsonObject[] = [
-      {}, { mounts: {} }, { mounts: [] }, { mounts: 'x' }, { mounts: { bad: null } }, { mounts: { bad: [] } }, { mounts: { bad: { type: 'aws' } } }, { mounts: { bad: { version: 3 } } }, { mounts: { bad: { type: 'exec' } } },
+      {}, { mounts: {} }, { mounts: [] }, { mounts: 'x' }, { mounts: 'null' }, { mounts: '{"bad":{},"bad":{"version":2}}' }, { mounts: `{"bad":${'['.repeat(100)}${']'.repeat(100)}}` }, { mounts: { bad: null } }, { mounts: { bad: [] } }, { mounts: { bad: { type: 'aws' } } }, { mounts: { bad: { version: 3 } } }, { mounts: { bad: { type: 'exec' } } },
       { mounts: { bad: { capabilites: ['read'] } } }, { mounts: { bad: { capabilities: [] } } }, { mounts: { bad: { capabilities: ['sudo'] } } }, { mounts: { bad: { rotation: { schedul: 'x' } } } }, { mounts: { bad: { rotation: { schedule: '* * * * * *' } } } },
       { mounts: { bad: { rotation: { stable_path: 'maybe' } } } }, { mounts: { bad: { rotation: { prefix: '-x' } } } }, { mounts: { bad: {}, 'bad/x': {} } }, { mounts: { bad: {}, BAD: {} } },
       { mounts: Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`bad/${n}`, {}])) }, { mounts: own, grants: Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`kv/${n}`, ['read']])) },
@@ -292,6 +292,17 @@ t.test('scopes', async (t) => {
     t.equal((await broker.ask('POST', `${scopes}/again/secret-id`, { body: {} })).status, 400, 'an operator took the role away')
     await broker.must('DELETE', `${scopes}/again`)
     t.strictSame(await shown(broker, 'again'), [])
+  })
+
+  t.test('names that objects have by themselves are names like any other', async (t) => {
+    for (const name of ['constructor', 'tostring', 'valueof', 'hasownproperty']) {
+      const made = await must(broker, name, { mounts: { [`${name}/constructor`]: { rotation: { stable_path: 'never' } } }, grants: { 'constructor/x': ['read'] }, metadata: { constructor: 'x' } })
+      const token = await tokenOf(broker, made)
+      await broker.must('POST', `${mountsOf(made)[`${name}/constructor`]?.name ?? ''}/constructor`, { token, body: { value: '1' } })
+      t.match((await broker.must('GET', `${scopes}/${name}`)).body.data, { grants: { 'constructor/x': ['read'] } })
+      await broker.must('DELETE', `${scopes}/${name}`)
+      t.strictSame(await shown(broker, name), [])
+    }
   })
 
   t.test('SEC-029 a later scope of the same name has nothing of the former, and its tokens nothing of the later', async (t) => {

@@ -238,6 +238,22 @@ t.test('a broker that has not heard that a mount was replaced does not put its n
   t.match(await one.held('team/kv'), { name: one.broker.name(), mount_accessor: one.broker.mount().accessor })
 })
 
+t.test('the mount that holds the names may rotate, move and be tuned itself', async (t) => {
+  const { broker, index, holder, held, rotate } = await createIndexed()
+  await broker.enable()
+  const { accessor } = await holder()
+  await index.choose(broker.mount('secret-paths'))
+  await broker.rotator.configure(broker.mount('secret-paths'), () => settings)
+  t.match(await held('secret-paths'), { name: broker.name('secret-paths'), slot: 1 })
+  await broker.mounts.update(accessor, (present) => ({ ...present, state: 'moving', target: 'moved' }))
+  await rotate()
+  t.match(await held('team/kv'), { slot: 1 }, 'nothing is written to a mount that moves')
+  await broker.mounts.update(accessor, ({ target: _target, ...present }) => ({ ...present, state: 'live', path: 'moved' }))
+  t.match(await held('team/kv', 'moved'), { slot: 2 })
+  t.match(await held('moved', 'moved'), { name: broker.name('moved') })
+  t.equal(await held('secret-paths', 'moved'), null)
+})
+
 t.test('thousands of mounts with long paths are held, and a pass over them takes no time', async (t) => {
   const store = createMemoryStore()
   const count = 4000
