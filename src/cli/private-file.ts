@@ -164,10 +164,20 @@ async function attempt<T> (file: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw unusable(file, codeOf(error) === 'ENOSPC' ? 'the disk is full' : codeOf(error), error)
+    throw unusable(file, codeOf(error), error)
   }
 }
 
+const plainReasons: ReadonlyMap<string, string> = new Map([
+  ['EACCES', 'access to it is denied'],
+  ['EPERM', 'access to it is denied'],
+  ['EROFS', 'its file system is read-only'],
+  ['ENOSPC', 'the disk is full'],
+  ['EDQUOT', 'the disk is full'],
+  ['ENOTDIR', 'a part of its path is no folder']
+])
+
+/** Told by a reason in words, or by the system's code. */
 function unusable (file: string, reason: string, cause?: unknown): Failure {
-  return new Failure('usage', `${file} cannot be used: ${reason}`, { cause })
+  return new Failure('usage', `${file} cannot be used: ${plainReasons.get(reason) ?? reason}`, { cause })
 }

@@ -91,6 +91,8 @@ async function assemble ({ invocation, parts, broker, wanted, sinks, checkMs }: 
 
   function revoked (): void {
     keeper.shut()
+    // Their leases ended with the token.
+    issued = []
     sinks.giveToken(null)
     parts.screen.say('the token was revoked: nothing is given any more; start the sidecar again to log in')
   }

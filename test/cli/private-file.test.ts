@@ -87,6 +87,13 @@ t.test('a file that was given may be a link, as in a container, but not one that
   await t.rejects(readGivenFile(place('missing'), 'public'), /there is no such file/)
 })
 
+t.test('what the system refuses is told in words', async (t) => {
+  const folder = createFolder(t)
+  writeFileSync(path.join(folder, 'file'), 'x', { mode: 0o600 })
+  await t.rejects(findPrivateFile(path.join(folder, 'file', 'token')), /cannot be used: a part of its path is no folder$/)
+  await t.rejects(writePrivateFile(path.join(folder, 'file', 'token'), 'x'), /cannot be used: /)
+})
+
 t.test('a lock file is made once, however many make it', async (t) => {
   const { place } = furnish(t)
   await Promise.all(Array.from({ length: 10 }, () => ensurePrivateFile(place('lock'))))

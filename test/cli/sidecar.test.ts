@@ -189,6 +189,16 @@ t.test('a sidecar', async (t) => {
     t.equal(asked('update', 'sys/leases/revoke'), before + 1)
   })
 
+  await t.test('at the end of what was revoked nothing is said to be left', async (t) => {
+    const { client_token: token } = await broker.tokenFor('path "aws/creds/ec2-only" { capabilities = ["read"] }')
+    const serving = await serve(bench, ['--no-resolve', '--check-interval', '1s'], { XDG_RUNTIME_DIR: temporary, LATCHKEY_TOKEN: token })
+    await broker.must('POST', 'auth/token/revoke', { body: { token } })
+    await until('it noticed', () => serving.running.words().includes('the token was revoked'), 20_000)
+    const before = asked('update', 'sys/leases/revoke')
+    t.notMatch((await stop(serving)).words, 'could not be ended')
+    t.equal(asked('update', 'sys/leases/revoke'), before)
+  })
+
   await t.test('a command finds the files of --sink from its first moment', async (t) => {
     const sinks = path.join(createFolder(t), 'sinks')
     const words = ['sidecar', '--role', 'ec2-only', '--sink-folder', sinks, '--sink', 'credentials', '--', 'cat', path.join(sinks, 'credentials')]
