@@ -11,7 +11,7 @@ export const variables: Readonly<Record<string, string>> = {
   LATCHKEY_CA_FILE: 'the authorities whose certificates are trusted, PEM; else those that Node trusts',
   LATCHKEY_CLIENT_CERT_FILE: 'the certificate to show to the broker, PEM',
   LATCHKEY_CLIENT_KEY_FILE: 'its key, PEM',
-  LATCHKEY_TOKEN_FILE: 'the file of the token: ~/.latchkey/token unless set',
+  LATCHKEY_TOKEN_FILE: 'the file of the token; unless set ~/.latchkey/token-<host>-<port>, one for each broker',
   LATCHKEY_TOKEN: 'the token itself, where no file is named',
   LATCHKEY_ROLE_ID_FILE: 'a file with the role_id to log in with; - is standard input',
   LATCHKEY_ROLE_ID: 'the role_id itself',
@@ -60,8 +60,7 @@ export function settingOf (invocation: Invocation, { env }: Parts, option: strin
 export async function readConnection (invocation: Invocation, parts: Parts): Promise<Connection> {
   const { env } = parts
   const family = familyOf(invocation, parts)
-  const address = invocation.text('address') ?? (env[`${family}_ADDR`] || 'http://127.0.0.1:8200')
-  const origin = parseOrigin(address, invocation.has('insecure-http'))
+  const origin = readOrigin(invocation, parts)
   const ca = settingOf(invocation, parts, 'ca-file', family === 'LATCHKEY' ? 'LATCHKEY_CA_FILE' : `${family}_CACERT`)
   const cert = env['LATCHKEY_CLIENT_CERT_FILE'] || null
   const key = env['LATCHKEY_CLIENT_KEY_FILE'] || null
@@ -75,6 +74,12 @@ export async function readConnection (invocation: Invocation, parts: Parts): Pro
       ? null
       : { cert: await readGivenFile(cert, 'public'), key: await readGivenFile(key, 'secret') }
   }
+}
+
+/** Where the broker is. @throws Failure `usage` */
+export function readOrigin (invocation: Invocation, parts: Parts): Origin {
+  const address = invocation.text('address') ?? (parts.env[`${familyOf(invocation, parts)}_ADDR`] || 'http://127.0.0.1:8200')
+  return parseOrigin(address, invocation.has('insecure-http'))
 }
 
 /** A system's whole bundle has some hundred KiB. */

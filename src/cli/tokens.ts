@@ -3,7 +3,7 @@ import type { Invocation } from './args.ts'
 import { Failure } from './failure.ts'
 import type { Parts } from './parts.ts'
 import { findPrivateFile } from './private-file.ts'
-import { familyOf, findHomeFolder, settingOf } from './settings.ts'
+import { familyOf, findHomeFolder, readOrigin, settingOf } from './settings.ts'
 
 /** A token that somebody gave us. */
 export interface GivenToken {
@@ -19,11 +19,14 @@ export function tokenFileOf (invocation: Invocation, parts: Parts): string {
   return file
 }
 
+/** In the home each broker has a file of its own: another address gets no token that it did not give (SEC-334). */
 function findTokenFile (invocation: Invocation, parts: Parts): string | null {
   const named = namedFile(invocation, parts)
   if (named !== null) return path.resolve(named)
   const home = findHomeFolder(parts)
-  return home === null ? null : path.join(home, 'token')
+  if (home === null) return null
+  const { host, port } = readOrigin(invocation, parts)
+  return path.join(home, `token-${host.replaceAll(':', '_')}-${port}`)
 }
 
 function namedFile (invocation: Invocation, parts: Parts): string | null {

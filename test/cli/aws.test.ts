@@ -58,12 +58,12 @@ t.test('AWS credentials', async (t) => {
   })
 
   await t.test('a token that has ended is replaced by a new login, where something says who logs in', async (t) => {
-    const token = readFileSync(path.join(home, '.latchkey', 'token'), 'utf8')
+    const token = readFileSync(path.join(home, '.latchkey', `token-127.0.0.1-${broker.port}`), 'utf8')
     await broker.must('POST', 'auth/token/revoke', { body: { token } })
     const before = logins()
     t.equal((await run(['aws', 'ec2-only'], { env: identity })).code, 0)
     t.equal(logins(), before + 1)
-    const next = readFileSync(path.join(home, '.latchkey', 'token'), 'utf8')
+    const next = readFileSync(path.join(home, '.latchkey', `token-127.0.0.1-${broker.port}`), 'utf8')
     t.not(next, token)
     await broker.must('POST', 'auth/token/revoke', { body: { token: next } })
     t.match(await run(['aws', 'ec2-only']), { code: 3, words: /permission denied/ }, 'else it is refused')

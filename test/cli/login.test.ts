@@ -18,21 +18,21 @@ const asNobody = findProgram(['setpriv'], [...nobody, 'test', '-r', launcher])
 t.test('logging in and out', async (t) => {
   const bench = await startBench(t)
   const { broker, home, run } = bench
-  const tokenFile = path.join(home, '.latchkey', 'token')
+  const tokenFile = path.join(home, '.latchkey', `token-127.0.0.1-${broker.port}`)
   const isAlive = async (token: string) => (await broker.ask('GET', 'auth/token/lookup-self', { token })).status === 200
 
   await t.test('SEC-332 login keeps the token in a file of mode 0600 in a folder of mode 0700; logout ends it and removes it', async (t) => {
     const identity = await bench.identity()
     const login = await run(['login'], { env: identity })
-    t.match(login, { code: 0, out: '', words: /^latchkey: logged in for 20m with the policies ci-ec2-only, default; the token is in .*\/token\n$/ })
+    t.match(login, { code: 0, out: '', words: /^latchkey: logged in for 20m with the policies ci-ec2-only, default; the token is in .*\/token-127\.0\.0\.1-\d+\n$/ })
     t.equal(statSync(tokenFile).mode & 0o777, 0o600)
     t.equal(statSync(path.dirname(tokenFile)).mode & 0o777, 0o700)
-    t.strictSame(readdirSync(path.dirname(tokenFile)).sort(), ['token', 'token.lock'])
+    t.strictSame(readdirSync(path.dirname(tokenFile)).sort(), [path.basename(tokenFile), `${path.basename(tokenFile)}.lock`])
     const token = readFileSync(tokenFile, 'utf8')
     t.match((await run(['whoami'])).out, /^policies +ci-ec2-only, default$/m)
     t.match(JSON.parse((await run(['whoami', '--format', 'json'])).out), { meta: { role_name: 'ci' }, ttl: Number })
     t.equal((await run(['logout'])).code, 0)
-    t.strictSame(readdirSync(path.dirname(tokenFile)), ['token.lock'])
+    t.strictSame(readdirSync(path.dirname(tokenFile)), [`${path.basename(tokenFile)}.lock`])
     t.notOk(await isAlive(token))
     t.match(await run(['whoami']), { code: 2, words: /there is no token in .*: run latchkey login/ })
   })
@@ -117,7 +117,7 @@ t.test('logging in and out', async (t) => {
     t.equal(logins, told, 'each login is told of')
     t.ok(logins < 8, `${logins} of 8 logged in`)
     t.ok(await isAlive(readFileSync(tokenFile, 'utf8')))
-    t.strictSame(readdirSync(path.dirname(tokenFile)).sort(), ['token', 'token.lock'], 'nothing is left beside it')
+    t.strictSame(readdirSync(path.dirname(tokenFile)).sort(), [path.basename(tokenFile), `${path.basename(tokenFile)}.lock`], 'nothing is left beside it')
   })
 
   await t.test('SEC-332 a token that has no place is not made: a folder in its place, a full disk', async (t) => {
@@ -138,6 +138,15 @@ t.test('logging in and out', async (t) => {
     t.match(words, /the disk is full/)
     t.equal(bench.asked('update', 'auth/approle/login') - before, 1)
     t.equal(bench.asked('update', 'auth/token/revoke-self') - ended, 1, 'a token that could not be kept was ended')
+  })
+
+  await t.test('SEC-334 the token of one broker is shown to no other', async (t) => {
+    const identity = await bench.identity()
+    t.equal((await run(['login'], { env: identity })).code, 0)
+    const other = await startImpostor(t, (_request, response) => json(response, 403, { errors: ['permission denied'] }))
+    t.match(await run(['read', 'secret/a', '--address', other.address]), { code: 2, words: /there is no token in .*: run latchkey login/ })
+    t.notOk(other.heard().includes(readFileSync(tokenFile, 'utf8')))
+    t.equal((await run(['logout'])).code, 0)
   })
 
   await t.test('SEC-332 a token file that others may read, a link, or another owner\'s is not used', async (t) => {
