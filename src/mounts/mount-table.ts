@@ -96,6 +96,7 @@ export function createMountTable ({ store, revision, systemTtls, clock, mac }: M
   let longest = 0
   let stores: ReadonlyMap<string, MountStore> = new Map()
   let loading: Promise<void> = Promise.resolve()
+  let changing: Promise<void> = Promise.resolve()
 
   /** One at a time: a load that began before a change must not be the last word after it. */
   function load (): Promise<void> {
@@ -133,9 +134,16 @@ export function createMountTable ({ store, revision, systemTtls, clock, mac }: M
 
   /**
    * Applies changes that were decided on the table as it is in memory, and decides again when
-   * another broker changed it meanwhile.
+   * another broker changed it meanwhile. Those of this broker take turns: whoever changes one mount would
+   * else lose again and again to the rotation of very many.
    */
-  async function change (decide: () => readonly Change[]): Promise<void> {
+  function change (decide: () => readonly Change[]): Promise<void> {
+    const changed = changing.then(() => changeNow(decide))
+    changing = changed.catch(() => {})
+    return changed
+  }
+
+  async function changeNow (decide: () => readonly Change[]): Promise<void> {
     await retryConflicts(async () => {
       const changes = decide()
       if (changes.length === 0) return

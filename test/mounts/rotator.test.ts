@@ -285,3 +285,27 @@ t.test('with jitter a firing comes late, on all brokers at the same moment', asy
   t.equal(two.slot(), 2)
   t.match(settings.jitterSeconds, 0)
 })
+
+t.test('while very many names rotate at once a mount can be made and unmade', async (t) => {
+  const slowly = (store: Store): Store => ({
+    ...store,
+    async commit (changes, options) {
+      await new Promise((resolve) => setImmediate(resolve))
+      return store.commit(changes, options)
+    }
+  })
+  const broker = await createTestBroker(createMemoryStore(), startMs, slowly)
+  for (let n = 0; n < 100; n++) await broker.enable(`m-${n}`)
+  let isOver = false
+  const storm = (async () => {
+    for (let n = 0; !isOver; n++) await broker.rotator.rotate(broker.mount(`m-${n % 100}`), { expectedSlot: null, graceSeconds: 0 })
+  })()
+  try {
+    for (let n = 0; n < 5; n++) await broker.enable(`late-${n}`)
+    await broker.mounts.remove(broker.mount('late-0').accessor)
+  } finally {
+    isOver = true
+    await storm
+  }
+  t.equal(broker.slot('late-4'), 1)
+})
