@@ -67,6 +67,9 @@ interface Attached {
   reason: string | null
 }
 
+/** Makes the line of an entry for one device. */
+type LineOf = (writer: EntryWriter) => string
+
 /** An internal error to the client; the operator sees the devices' own reasons. */
 function failed (cause: unknown): BrokerError {
   return new BrokerError('failed', 'internal error', { cause })
@@ -93,20 +96,19 @@ export async function openAudit ({ devices, store, clock, names }: AuditOptions)
   }
 
   /** Resolves when one device has the entry. A device that fails does not stop the others. */
-  async function write (entry: (writer: EntryWriter) => string): Promise<void> {
-    if (attached.length === 0) return
-    let pending: Promise<void>[]
+  async function write (lineOf: LineOf): Promise<void> {
+    const [only] = attached
+    if (only === undefined) return
     try {
-      const lines = attached.map(({ writer }) => entry(writer))
-      pending = attached.map((to, n) => writeTo(to, lines[n] ?? ''))
+      await (attached.length === 1 ? writeTo(only, lineOf(only.writer)) : writeToAny(lineOf))
     } catch (error) {
       throw failed(error)
     }
-    try {
-      await (pending.length === 1 ? pending[0] : Promise.any(pending))
-    } catch (error) {
-      throw failed(error)
-    }
+  }
+
+  async function writeToAny (lineOf: LineOf): Promise<void> {
+    const lines = attached.map(({ writer }) => lineOf(writer))
+    await Promise.any(attached.map((to, n) => writeTo(to, lines[n] ?? '')))
   }
 
   async function writeTo (to: Attached, line: string): Promise<void> {

@@ -25,19 +25,16 @@ const hiddenKeys = new Set([
 /** Values that no setting shows. */
 const neverClear = new Set(['client_token', 'token', 'secret_id', 'accessor', 'wrapped_accessor'])
 
-/** Where a value stands. */
-interface Place {
-  /** Whether its numbers and booleans are hidden too. */
-  readonly secret: boolean
-  readonly clear: boolean
-  /** Objects and lists around it. */
-  readonly depth: number
-}
+/** What stands before a value, and how much of it is shown. */
+interface Shown { readonly text: string, readonly secret: boolean, readonly clear: boolean }
 
-/** The writing of one entry's data. */
-interface Writing extends Redaction {
-  /** Keys and values that may still be hidden one by one. */
-  membersLeft: number
+/** An object or list that is being written. The values of a list are shown as it says, those of an object as their keys say. */
+interface Frame extends Shown {
+  readonly of: JsonObject | readonly Json[]
+  /** null for a list. */
+  readonly keys: readonly string[] | null
+  readonly length: number
+  at: number
 }
 
 /**
@@ -45,48 +42,55 @@ interface Writing extends Redaction {
  * names of our own API are hidden as well, and so are numbers and booleans under a key that is
  * secret or not ours. Large data become one hash and a length (SEC-283).
  *
- * @throws RangeError when the data are nested too deeply: who cannot write the entry has to refuse
- * the request (SEC-263).
+ * Walks with a stack of its own. @throws RangeError when the data are nested too deeply: who cannot
+ * write the entry has to refuse the request (SEC-263).
  */
 export function redact (data: JsonObject, redaction: Redaction): string {
-  const writing: Writing = { ...redaction, membersLeft: membersMax }
-  const text = objectText(writing, data, redaction.secretKeys === 'all', 1)
-  return writing.membersLeft < 0 ? digest(data, redaction.hash) : text
-}
-
-function objectText (writing: Writing, data: JsonObject, secret: boolean, depth: number): string {
-  const { hash, names, secretKeys, clearKeys } = writing
-  let text = ''
-  for (const key of Object.keys(data)) {
-    if (--writing.membersLeft < 0) return ''
-    const clear = clearKeys.includes(key) && !neverClear.has(key)
-    const own = names.has(key)
-    const hides = secret ||
-      (!clear && (!own || hiddenKeys.has(key) || (secretKeys !== 'all' && secretKeys.has(key))))
-    text += text === '' ? '{' : ','
-    text += clear ? `${quote(key)}:` : `"${own ? key : hash(key)}":`
-    text += valueText(writing, data[key] ?? null, { secret: hides, clear, depth })
+  const { hash } = redaction
+  const frames: Frame[] = [frameOf(data, redaction.secretKeys === 'all', false)]
+  let text = '{'
+  let members = 0
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    if (frame.at === frame.length) {
+      text += frame.keys === null ? ']' : '}'
+      frames.pop()
+      continue
+    }
+    if (++members > membersMax) return digest(data, hash)
+    const value = valueAt(frame)
+    const shown = frame.keys === null ? frame : showKey(frame.keys[frame.at] ?? '', frame.secret, redaction)
+    text += frame.at > 0 ? `,${shown.text}` : shown.text
+    frame.at++
+    if (typeof value === 'object' && value !== null) {
+      if (frames.length > depthMax) throw new RangeError('data are nested too deeply for the audit log')
+      text += isList(value) ? '[' : '{'
+      frames.push(frameOf(value, shown.secret, shown.clear))
+    } else {
+      text += shown.clear ? plain(value) : hidden(value, shown.secret, hash)
+    }
   }
-  return text === '' ? '{}' : `${text}}`
+  return text
 }
 
 /** A list under a key in clear is in clear; an object under it is not. */
-function listText (writing: Writing, list: readonly Json[], place: Place): string {
-  let text = ''
-  for (const value of list) {
-    if (--writing.membersLeft < 0) return ''
-    text += text === '' ? '[' : ','
-    text += valueText(writing, value, place)
-  }
-  return text === '' ? '[]' : `${text}]`
+function frameOf (of: JsonObject | readonly Json[], secret: boolean, clear: boolean): Frame {
+  if (isList(of)) return { text: '', secret, clear, of, keys: null, length: of.length, at: 0 }
+  const keys = Object.keys(of)
+  return { text: '', secret, clear: false, of, keys, length: keys.length, at: 0 }
 }
 
-function valueText (writing: Writing, value: Json, { secret, clear, depth }: Place): string {
-  if (typeof value !== 'object' || value === null) return clear ? plain(value) : hidden(value, secret, writing.hash)
-  if (depth > depthMax) throw new RangeError('data are nested too deeply for the audit log')
-  return isList(value)
-    ? listText(writing, value, { secret, clear, depth: depth + 1 })
-    : objectText(writing, value, secret, depth + 1)
+function valueAt ({ of, keys, at }: Frame): Json {
+  return (keys === null ? (of as readonly Json[])[at] : (of as JsonObject)[keys[at] ?? '']) ?? null
+}
+
+function showKey (key: string, secret: boolean, { hash, names, secretKeys, clearKeys }: Redaction): Shown {
+  if (clearKeys.includes(key) && !neverClear.has(key)) return { text: `${quote(key)}:`, secret, clear: true }
+  const own = names.has(key)
+  return {
+    text: `"${own ? key : hash(key)}":`,
+    secret: secret || !own || hiddenKeys.has(key) || (secretKeys !== 'all' && secretKeys.has(key)),
+    clear: false
+  }
 }
 
 /** Texts of some data that are not names of our own, keys included: what no sentence may repeat. The first thousand. */

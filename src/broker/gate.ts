@@ -66,6 +66,15 @@ interface Target {
   readonly warnings: readonly string[]
 }
 
+/** A request with where it goes and who sends it. */
+interface Asked {
+  readonly request: BrokerRequest
+  readonly target: Target
+  /** null: not known yet, or nobody. */
+  readonly live: LiveToken | null
+  readonly nowMs: number
+}
+
 /** Who calls, what is mounted, may they (contract 1.9, 1.10). */
 export function createGate ({ mounts, backends, tokens, aclFor, revision }: GateOptions) {
   function locate (request: BrokerRequest): Target {
@@ -84,8 +93,8 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
   }
 
   /** A target's call, before or after it is known who calls. */
-  function callFor (request: BrokerRequest, target: Target, mount: Mount, live: LiveToken | null, nowMs: number) {
-    return (operation: OperationWord): Call => ({
+  function callFor ({ request, target, live, nowMs }: Asked, mount: Mount, operation: OperationWord): Call {
+    return {
       mount,
       store: mounts.storeOf(mount),
       nowMs,
@@ -106,24 +115,27 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
       caller: live?.token ?? null,
       token: live?.token ?? null,
       usesLeft: live?.usesLeft ?? null
-    })
+    }
   }
 
-  /** Whether a write creates: only where the backend can tell, and only for POST and PUT. */
-  async function operationWord (
-    target: Target, callAs: (word: OperationWord) => Call, verb: Verb
-  ): Promise<OperationWord> {
-    if (verb !== 'write') return verb
-    const { operation, input, inputError } = target
+  /** Whether a write creates: only where the backend can tell. */
+  async function writeWord (asked: Asked, mount: Mount): Promise<'create' | 'update'> {
+    const { operation, input, inputError } = asked.target
     if (operation?.exists === undefined || inputError !== null) return 'update'
-    return await operation.exists(callAs('update'), input) ? 'update' : 'create'
+    return await operation.exists(callFor(asked, mount, 'update'), input) ? 'update' : 'create'
   }
 
   /** What an operation itself has against a request, whoever asks. */
-  async function objectionTo (request: BrokerRequest, target: Target, nowMs: number): Promise<BrokerError | null> {
-    const { mount, operation } = target
-    if (mount === null || operation?.precheck === undefined) return null
-    return precheck(operation, callFor(request, target, mount, null, nowMs)('update'), target)
+  async function objectionTo (asked: Asked): Promise<BrokerError | null> {
+    const { mount, operation, input, inputError } = asked.target
+    if (mount === null || operation?.precheck === undefined || inputError !== null) return null
+    try {
+      await operation.precheck(callFor(asked, mount, 'update'), input)
+      return null
+    } catch (error) {
+      if (error instanceof BrokerError) return error
+      throw error
+    }
   }
 
   /** A mount's own path that answers only some tokens is an unknown path to the others, and to who shows none. */
@@ -134,92 +146,79 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
   }
 
   /** What needs no token to be decided; null: the rest does. */
-  async function admitAnyone (request: BrokerRequest, located: Target, nowMs: number): Promise<Verdict | null> {
-    const target = opened(request, located, null)
+  async function admitAnyone (asked: Asked): Promise<Verdict | null> {
+    const { request, target } = asked
     const { mount, reached, path, operation } = target
-    const refuse = (denial: Error) => refused(request, denial, target)
-    if (request.refusal !== null) return refuse(request.refusal)
+    if (request.refusal !== null) return refused(asked, request.refusal)
     if (mount !== null && operation?.access === 'public' && request.verb !== 'help') {
-      if (mount.state !== 'live') return refuse(tainted(request.path))
-      const callAs = callFor(request, target, mount, null, nowMs)
-      const word = await operationWord(target, callAs, request.verb)
+      if (mount.state !== 'live') return refused(asked, tainted(request.path))
+      const word = request.verb === 'write' ? await writeWord(asked, mount) : request.verb
       const admitted = { live: null, grantedBy: [], operation: word, denial: null, allowed: true }
-      return { ...admitted, mount, reached, path, work: workOf(target, callAs(word)) }
+      return { ...admitted, mount, reached, path, work: workOf(target, callFor(asked, mount, word)) }
     }
-    const objection = await objectionTo(request, target, nowMs)
-    return objection === null ? null : refuse(objection)
+    if (operation?.precheck === undefined) return null
+    const objection = await objectionTo(asked)
+    return objection === null ? null : refused(asked, objection)
   }
 
-  async function admitKnown (
-    request: BrokerRequest, located: Target, live: LiveToken | null, nowMs: number
-  ): Promise<Verdict> {
-    const target = opened(request, located, live === null ? null : aclFor(live.token.policies))
+  async function admitKnown (located: Asked, live: LiveToken | null): Promise<Verdict> {
+    const { request, nowMs } = located
+    const acl = live === null ? null : aclFor(live.token.policies)
+    const asked = { request, target: opened(request, located.target, acl), live, nowMs }
     // A wrapping token may have been used since it was looked at: the answer is that of one used before.
-    if (live === null) return refused(request, await objectionTo(request, target, nowMs) ?? permissionDenied(), target)
-    if (!mayComeFrom(live.token, request.remoteAddress)) {
-      return { ...refused(request, permissionDenied(), target), live }
-    }
-    const acl = aclFor(live.token.policies)
-    if (request.verb === 'help') return adviseOn(request, target, acl, live, nowMs)
-    return judge(request, request.verb, target, acl, live, nowMs)
+    if (live === null || acl === null) return refused(asked, await objectionTo(asked) ?? permissionDenied())
+    if (!mayComeFrom(live.token, request.remoteAddress)) return refused(asked, permissionDenied())
+    if (request.verb === 'help') return adviseOn(asked, acl)
+    const { mount } = asked.target
+    const looks = mount !== null && request.verb === 'write' && mayWrite(acl, queryOf(asked, request.verb))
+    const word = looks ? await writeWord(asked, mount) : plainWordOf(request.verb)
+    return judge(asked, request.verb, word, acl)
   }
 
   /** Judges a request. What fails on the way is a refusal too, so that it is audited. */
   async function admit (request: BrokerRequest, nowMs: number): Promise<Verdict> {
     let live: LiveToken | null = null
-    let target = locate(request)
+    let located: Asked = { request, target: locate(request), live: null, nowMs }
     try {
       const freshening = request.refusal === null ? revision.freshen() : undefined
       if (freshening !== undefined) {
         await freshening
-        target = locate(request)
+        located = { ...located, target: locate(request) }
       }
-      const verdict = await admitAnyone(request, target, nowMs)
+      const verdict = await admitAnyone({ ...located, target: opened(request, located.target, null) })
       if (verdict !== null) return verdict
       if (request.clientToken !== null) {
         live = await tokens.find(request.clientToken, nowMs, (token) => mayComeFrom(token, request.remoteAddress))
       }
-      return await admitKnown(request, target, live, nowMs)
+      return await admitKnown(located, live)
     } catch (error) {
       const denial = error instanceof Error ? error : new Error('a request could not be judged', { cause: error })
-      return { ...refused(request, denial, target), live }
+      return refused({ ...located, live }, denial)
     }
   }
 
-  async function judge (
-    request: BrokerRequest, verb: Verb, target: Target, acl: Acl, live: LiveToken, nowMs: number
-  ): Promise<Verdict> {
-    const { mount, operation } = target
-    const callAs = mount === null ? null : callFor(request, target, mount, live, nowMs)
-    const query = {
-      path: isListing(verb) ? `${target.path}/` : target.path,
-      data: request.data,
-      wrapTtlSeconds: request.wrapTtlSeconds
-    }
-    const looks = callAs !== null && verb === 'write' && mayWrite(acl, query)
-    const word = looks ? await operationWord(target, callAs, verb) : plainWordOf(verb)
-    const decision = decide(acl, query, word, target)
+  function judge (asked: Asked, verb: Verb, word: OperationWord, acl: Acl): Verdict {
+    const { request, target, live } = asked
+    const { mount, reached, path, operation } = target
+    const decision = decide(acl, queryOf(asked, verb), word, target)
     const allowed = decision.allowed && (decision.sudo || !needsSudo(target))
-    const { reached, path } = target
-    const found = { mount, reached, path, live, operation: word, allowed, grantedBy: decision.grantedBy }
-    const refuse = (denial: Error): Verdict => ({ ...found, denial, work: null })
-    if (!allowed) return refuse(permissionDenied())
-    if (mount === null || callAs === null) return refuse(noHandler(request.path))
-    if (mount.state !== 'live') {
-      return refuse(tainted(request.path))
-    }
-    const mayScan = (path: string) => acl.check({ ...query, path, operation: 'scan' }).allowed
-    const call = verb === 'scan' ? { ...callAs(word), mayScan } : callAs(word)
-    if (operation !== null) return { ...found, denial: null, work: workOf(target, call) }
-    const fallback = target.registered?.backend.fallback?.(callAs(word), verb) ?? null
-    if (fallback !== null) return { ...found, denial: null, work: answered(callAs(word), fallback) }
-    return refuse(target.known ? new BrokerError('unsupported_operation', 'unsupported operation') : unsupportedPath())
+    const verdict = (denial: Error | null, work: Work | null): Verdict =>
+      ({ mount, reached, path, live, operation: word, allowed, grantedBy: decision.grantedBy, denial, work })
+    if (!allowed) return verdict(permissionDenied(), null)
+    if (mount === null) return verdict(noHandler(request.path), null)
+    if (mount.state !== 'live') return verdict(tainted(request.path), null)
+    const made = callFor(asked, mount, word)
+    const mayScan = (path: string) => acl.check({ ...queryOf(asked, verb), path, operation: 'scan' }).allowed
+    const call = verb === 'scan' ? { ...made, mayScan } : made
+    if (operation !== null) return verdict(null, workOf(target, call))
+    const fallback = target.registered?.backend.fallback?.(call, verb) ?? null
+    if (fallback !== null) return verdict(null, answered(call, fallback))
+    return verdict(target.known ? new BrokerError('unsupported_operation', 'unsupported operation') : unsupportedPath(), null)
   }
 
   /** Help needs a token and no capability, and tells of no mount that the caller has nothing to do with. */
-  function adviseOn (
-    request: BrokerRequest, target: Target, acl: Acl, live: LiveToken, nowMs: number
-  ): Verdict {
+  function adviseOn (asked: Asked, acl: Acl): Verdict {
+    const { request, target, live } = asked
     const { mount, registered } = target
     const found = { mount, reached: target.reached, path: target.path, live, operation: 'help' as const, grantedBy: [] }
     if (mount === null || registered === null || !acl.allowsAtOrBelow(requestPrefix(mount))) {
@@ -227,7 +226,7 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     }
     const help = helpFor(registered, target.rest)
     if (help === null) return { ...found, denial: unsupportedPath(), allowed: true, work: null }
-    const call = callFor(request, target, mount, live, nowMs)('read')
+    const call = callFor(asked, mount, 'read')
     return { ...found, denial: null, allowed: true, work: answered(call, { kind: 'bare', body: help }) }
   }
 
@@ -259,19 +258,17 @@ function decide (acl: Acl, query: Omit<AclQuery, 'operation'>, word: OperationWo
   return decision.allowed || mount !== null || word !== 'update' ? decision : acl.check({ ...query, operation: 'create' })
 }
 
-function refused (request: BrokerRequest, denial: Error, { mount, reached, path }: Target): Verdict {
-  const operation = request.verb === 'help' ? 'help' : plainWordOf(request.verb)
-  return { mount, reached, path, live: null, allowed: false, grantedBy: [], work: null, operation, denial }
+function refused ({ request: { verb }, target: { mount, reached, path }, live }: Asked, denial: Error): Verdict {
+  const operation = verb === 'help' ? 'help' : plainWordOf(verb)
+  return { mount, reached, path, live, allowed: false, grantedBy: [], work: null, operation, denial }
 }
 
-async function precheck (operation: Operation, call: Call, { input, inputError }: Target): Promise<BrokerError | null> {
-  if (inputError !== null) return null
-  try {
-    await operation.precheck?.(call, input)
-    return null
-  } catch (error) {
-    if (error instanceof BrokerError) return error
-    throw error
+/** What a request asks of an ACL, but for the operation. */
+function queryOf ({ request, target }: Asked, verb: Verb): Omit<AclQuery, 'operation'> {
+  return {
+    path: isListing(verb) ? `${target.path}/` : target.path,
+    data: request.data,
+    wrapTtlSeconds: request.wrapTtlSeconds
   }
 }
 
@@ -303,10 +300,9 @@ function workOf (target: Target, call: Call): Work {
     call,
     operation,
     warnings,
-    async run () {
-      if (inputError !== null) throw inputError
-      if (operation === null) throw unsupportedPath()
-      return operation.run(call, input)
+    run () {
+      if (inputError !== null) return Promise.reject(inputError)
+      return operation === null ? Promise.reject(unsupportedPath()) : operation.run(call, input)
     }
   }
 }

@@ -159,14 +159,17 @@ export function createSettlement (options: SettlementOptions) {
   }
 
   /** Wraps a draft where the request asks for it. */
-  async function seal (call: Call, draft: Draft): Promise<Settled> {
-    const { wrapTtlSeconds, path } = call.request
-    const confirm = draft.confirm ?? null
-    const withdraw = draft.withdraw ?? null
-    if (wrapTtlSeconds === null || draft.as === 'absent') {
-      const as = draft.as === undefined ? {} : { as: draft.as }
-      return { response: { kind: 'body', json: draft.json, ...as, ...headersOf(draft) }, view: draft.view, confirm, withdraw }
-    }
+  function seal (call: Call, draft: Draft): Settled | Promise<Settled> {
+    const { wrapTtlSeconds } = call.request
+    const { json, as, view, confirm = null, withdraw = null } = draft
+    if (wrapTtlSeconds !== null && as !== 'absent') return wrap(call, draft, wrapTtlSeconds)
+    const response = { kind: 'body', json, ...(as !== undefined && { as }), ...headersOf(draft) } as const
+    return { response, view, confirm, withdraw }
+  }
+
+  async function wrap (call: Call, draft: Draft, wrapTtlSeconds: number): Promise<Settled> {
+    const { path } = call.request
+    const { confirm = null, withdraw = null } = draft
     try {
       const wrapped = await wrapping.wrap({
         json: draft.json,

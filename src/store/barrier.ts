@@ -56,6 +56,7 @@ export function createBarrier (parts: BarrierOptions): Store {
   }
 
   const openPresent = (entry: Entry | null) => entry === null ? null : opened(entry)
+  const openAll = (entries: readonly (Entry | null)[]) => entries.map(openPresent)
   const openSound = (entry: Entry) => {
     try {
       return opened(entry)
@@ -66,7 +67,7 @@ export function createBarrier (parts: BarrierOptions): Store {
   const sealed = (change: Change) => change.op === 'put' ? sealEntry(change) : change
 
   return {
-    async get (keys) { return (await store.get(keys)).map(openPresent) },
+    get: (keys) => store.get(keys).then(openAll),
     async commit (changes, options) {
       return (await store.commit(changes.map(sealed), options)).map(opened)
     },

@@ -94,14 +94,19 @@ export function createTokenStore ({ store, signer, names }: TokenStoreOptions): 
   }
 
   /** A token's lineage, itself last; null for what is no token of ours. */
-  async function trace (clientToken: string, nowMs: number): Promise<ChosenId | null> {
-    if (clientToken.includes('.')) {
-      const claims = signer.verify(clientToken, nowMs)
-      if (claims === null) return null
-      const lineage = claims.sub.split('.')
-      if (lineage.at(-1) !== names.accessorOf(claims.term, claims.jti)) return null
-      return { lineage, counted: names.isCounted(claims.jti) }
-    }
+  function trace (clientToken: string, nowMs: number): ChosenId | null | Promise<ChosenId | null> {
+    return clientToken.includes('.') ? traceSigned(clientToken, nowMs) : traceChosen(clientToken)
+  }
+
+  function traceSigned (clientToken: string, nowMs: number): ChosenId | null {
+    const claims = signer.verify(clientToken, nowMs)
+    if (claims === null) return null
+    const lineage = claims.sub.split('.')
+    if (lineage.at(-1) !== names.accessorOf(claims.term, claims.jti)) return null
+    return { lineage, counted: names.isCounted(claims.jti) }
+  }
+
+  async function traceChosen (clientToken: string): Promise<ChosenId | null> {
     const [index] = await store.get([names.chosenKey(clientToken)])
     return index ? decodeRecord<ChosenId>(index.value) : null
   }
