@@ -153,7 +153,7 @@ export function createConnections ({ limits, clientAddress, clock }: {
     if (verb !== null) rewritten.set(request, verb)
     state.last = request
     state.answersOwed++
-    response.once('close', () => {
+    response.on('close', () => {
       state.answersOwed--
       if (socket.destroyed) state.waiting.length = 0
       state.waiting.shift()?.()

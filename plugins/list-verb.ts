@@ -74,6 +74,7 @@ export function watchListVerb (socket: Socket): ListVerb {
   /** Answers how many bytes of `LIST ` have been seen where the chunk ends within them. */
   function begin (bytes: Buffer, start: number): number {
     for (const { verb, bytes: whole, standIn } of wholeVerbs) {
+      if (bytes[start] !== whole[0]) continue
       const end = start + whole.length
       if (bytes.length < end || bytes.compare(whole, 0, whole.length, start, end) !== 0) continue
       standIn.copy(bytes, start)
