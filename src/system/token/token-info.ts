@@ -8,7 +8,8 @@ export function tokenInfo ({ token, usesLeft }: Pick<LiveToken, 'token' | 'usesL
   return {
     id,
     accessor: token.accessor,
-    policies: token.policies,
+    // A kept record is frozen, and JSON.stringify takes a detour for a list that is.
+    policies: [...token.policies],
     path: token.path,
     meta: token.metadata,
     display_name: token.displayName,
