@@ -82,13 +82,13 @@ function bySpecificity (a: Pattern, b: Pattern): number {
 function capture ({ segments, wide }: Pattern, path: readonly string[]): Map<string, string> | null {
   const extra = path.length - segments.length
   if (wide < 0 ? extra !== 0 : extra < 0) return null
+  const placeOf = (i: number) => wide >= 0 && i > wide ? i + extra : i
+  if (segments.some((segment, i) => !isVariable(segment) && segment !== path[placeOf(i)])) return null
   const captured = new Map<string, string>()
-  for (let i = 0; i < segments.length; i++) {
-    const segment = segments[i] ?? ''
-    const at = wide >= 0 && i > wide ? i + extra : i
+  for (const [i, segment] of segments.entries()) {
+    const at = placeOf(i)
     const value = i === wide ? path.slice(at, at + extra + 1).join('/') : path[at] ?? ''
     if (isVariable(segment)) captured.set(segment.slice(1), value)
-    else if (segment !== value) return null
   }
   return captured
 }

@@ -47,7 +47,6 @@ export const inlineLengthMax = 65_536
 type Row = readonly [number: number, createdMs: number, deletionMs: number, destroyed: 0 | 1]
 
 const format = 1
-const lineEnd = 0x0a
 
 /** The first line of a record. */
 interface Head extends Omit<KvKey, 'versions'> {
@@ -109,12 +108,11 @@ export function putKey (
 
 /** Reads a key's record. @throws Error where this program is older than the record. */
 export function decodeKey ({ value }: Entry): StoredKey {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  const end = bytes.indexOf(lineEnd)
-  const head = JSON.parse(bytes.toString('utf8', 0, end < 0 ? bytes.length : end)) as Head
-  const { v, versions, ...rest } = head
-  if (v !== format) throw new Error('a key has a format that this version does not know')
-  return { key: { ...rest, versions: versions.map(versionOf) }, text: end < 0 ? null : bytes.toString('utf8', end + 1) }
+  const record = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')
+  const end = record.indexOf('\n')
+  const head = JSON.parse(end < 0 ? record : record.slice(0, end)) as Head
+  if (head.v !== format) throw new Error('a key has a format that this version does not know')
+  return { key: { ...head, versions: head.versions.map(versionOf) }, text: end < 0 ? null : record.slice(end + 1) }
 }
 
 /** Puts a version's data apart from its key. They are never written twice. */
