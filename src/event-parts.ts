@@ -2,7 +2,7 @@ import { createEventConnections } from '../plugins/events.ts'
 import type { Audit } from './audit/audit.ts'
 import type { Clock } from './core/clock.ts'
 import { createEventStream, type BrokerEvent } from './core/events.ts'
-import { requestPrefix, type Lease } from './core/model.ts'
+import { ownPath, type Lease } from './core/model.ts'
 import type { MountTable } from './mounts/mount-table.ts'
 import type { PolicyStore } from './policies/policy-store.ts'
 import { createEventOperations } from './system/events.ts'
@@ -51,7 +51,7 @@ export function createEventParts ({ clock, tokens, policies, mounts, audit, coun
     openStream: connections.open,
     leaseEnded ({ id, path, mountAccessor }: Lease): void {
       const mount = mounts.byAccessor(mountAccessor)
-      const at = mount === null ? '' : requestPrefix(mount).slice(0, -1)
+      const at = mount === null ? '' : ownPath(mount)
       events.publish({ type: 'lease', change: 'revoked', mount: at, leaseId: `${path}/${id}` })
     },
     jobs: [

@@ -6,7 +6,7 @@ import type { Clock } from './core/clock.ts'
 import type { BrokerEvent } from './core/events.ts'
 import { createEventParts } from './event-parts.ts'
 import { createJournal } from './journal.ts'
-import { requestPrefix, type Mount, type Rotation } from './core/model.ts'
+import { ownPath, requestPrefix, type Mount, type Rotation } from './core/model.ts'
 import type { Revision } from './core/revision.ts'
 import type { Store } from './core/store.ts'
 import { within } from './core/within.ts'
@@ -174,7 +174,7 @@ export function createRotatingNames (options: RotatingNamesOptions) {
 /** What metrics show of names, by the mounts' own paths (SEC-222). */
 function readingsOf (mounts: MountTable, watch: Pick<NameWatch, 'missed'>): Reading[] {
   const ofRotating = (read: (rotation: Rotation) => number) => () => new Map(mounts.all().flatMap((mount) =>
-    mount.rotation?.enabled === true ? [[requestPrefix(mount).slice(0, -1), read(mount.rotation)]] : []))
+    mount.rotation?.enabled === true ? [[ownPath(mount), read(mount.rotation)]] : []))
   return [
     {
       name: 'latchkey_rotation_slot',

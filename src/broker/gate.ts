@@ -118,6 +118,13 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     }
   }
 
+  /** A scan goes on into folders, each of which its caller has to have the right for. */
+  function scanFor (asked: Asked, mount: Mount, acl: Acl): Call {
+    const query = queryOf(asked, 'scan')
+    const mayScan = (path: string) => acl.check({ ...query, path, operation: 'scan' }).allowed
+    return { ...callFor(asked, mount, 'scan'), mayScan }
+  }
+
   /** Whether a write creates: only where the backend can tell. */
   async function writeWord (asked: Asked, mount: Mount): Promise<'create' | 'update'> {
     const { operation, input, inputError } = asked.target
@@ -207,9 +214,7 @@ export function createGate ({ mounts, backends, tokens, aclFor, revision }: Gate
     if (!allowed) return verdict(permissionDenied(), null)
     if (mount === null) return verdict(noHandler(request.path), null)
     if (mount.state !== 'live') return verdict(tainted(request.path), null)
-    const made = callFor(asked, mount, word)
-    const mayScan = (path: string) => acl.check({ ...queryOf(asked, verb), path, operation: 'scan' }).allowed
-    const call = verb === 'scan' ? { ...made, mayScan } : made
+    const call = verb === 'scan' ? scanFor(asked, mount, acl) : callFor(asked, mount, word)
     if (operation !== null) return verdict(null, workOf(target, call))
     const fallback = target.registered?.backend.fallback?.(call, verb) ?? null
     if (fallback !== null) return verdict(null, answered(call, fallback))

@@ -1,6 +1,6 @@
 import { mayComeFrom } from '../core/cidr.ts'
 import type { Publish, TripwireEvent } from '../core/events.ts'
-import { requestPrefix, type Mount, type Token } from '../core/model.ts'
+import { ownPath, type Mount, type Token } from '../core/model.ts'
 import { createRecent } from '../core/recent.ts'
 import type { Client, Rehearsal } from '../mounts/rehearsal.ts'
 import type { Tripped, Tripwire } from '../mounts/tripwire.ts'
@@ -111,7 +111,7 @@ export function createNameWatch (options: NameWatchOptions) {
   ): TripwireEvent {
     return {
       type: 'tripwire',
-      mount: requestPrefix(mount).slice(0, -1),
+      mount: ownPath(mount),
       slotsAgo: (mount.rotation?.slot ?? name.slot) - name.slot,
       ageSeconds: Math.max(0, Math.floor((now() - name.replacedAtMs) / 1000)),
       knownClient: rehearsal.knows(mount, client, name.slot),
@@ -202,7 +202,7 @@ function culpritOf (
 ): Culprit {
   const isWhole = reaction === 'revoke-secret-id'
   return {
-    mount: requestPrefix(mount).slice(0, -1),
+    mount: ownPath(mount),
     tokenAccessor: isWhole ? client.tokenAccessor ?? accessor : accessor,
     lineage: isWhole ? login : null
   }
@@ -212,7 +212,7 @@ function culpritOf (
 function tellOf ({ request, verdict, settled }: Seen, publish: Publish): void {
   const { mount, work } = verdict
   if (mount === null || work === null) return
-  const path = requestPrefix(mount).slice(0, -1)
+  const path = ownPath(mount)
   if (settled === null && mount.table === 'auth' && work.operation?.access === 'public') {
     publish({ type: 'login-failure', mount: path, address: request.remoteAddress })
   } else if (settled !== null && settled.confirm !== null && settled.view.leaseId !== undefined) {

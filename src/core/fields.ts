@@ -145,6 +145,13 @@ export interface ReadInput {
   readonly replaced: readonly string[]
 }
 
+/** One of some words; undefined where none was given. @throws BrokerError `invalid_request` for another */
+export function oneOf<T extends string> (name: string, words: readonly T[], given: string | undefined): T | undefined {
+  const word = words.find((known) => known === given)
+  if (given !== undefined && word === undefined) throw invalidRequest(`${name} is one of ${words.join(', ')}`)
+  return word
+}
+
 /**
  * Reads parameters (contract 1.6, 1.11). Names are looked up as own keys only.
  *

@@ -85,7 +85,12 @@ export interface RotationSettings {
 
 /** The path prefix under which requests reach a mount, with its slash: `aws/`, `auth/approle/`. */
 export function requestPrefix (mount: Pick<Mount, 'table' | 'path'>): string {
-  return mount.table === 'auth' ? `auth/${mount.path}/` : `${mount.path}/`
+  return `${ownPath(mount)}/`
+}
+
+/** The own path under which requests reach a mount, whatever names it has: `aws`, `auth/approle`. */
+export function ownPath ({ table, path }: Pick<Mount, 'table' | 'path'>): string {
+  return table === 'auth' ? `auth/${path}` : path
 }
 
 /**

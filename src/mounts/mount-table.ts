@@ -2,7 +2,7 @@ import type { MountStore, TtlBounds } from '../core/backend.ts'
 import type { Clock } from '../core/clock.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { drawUuid } from '../core/ids.ts'
-import { requestPrefix, type Mount, type MountConfig } from '../core/model.ts'
+import { ownPath, type Mount, type MountConfig } from '../core/model.ts'
 import { mayBeNamed } from '../core/name-form.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
@@ -120,7 +120,7 @@ export function createMountTable ({ store, revision, systemTtls, clock, mac }: M
     }
     mounts = loaded
     places = names.build(loaded.values())
-    byOwnPath = new Map([...loaded.values()].map((mount) => [requestPrefix(mount).slice(0, -1), mount]))
+    byOwnPath = new Map([...loaded.values()].map((mount) => [ownPath(mount), mount]))
     longest = 0
     for (const prefix of places.keys()) longest = Math.max(longest, prefix.length)
     stores = new Map([...loaded.keys()].map((accessor) => [accessor, storeOf(accessor)]))
@@ -205,7 +205,7 @@ export function createMountTable ({ store, revision, systemTtls, clock, mac }: M
     resolve,
     presentName: names.presentName,
     byAccessor: (accessor) => mounts.get(accessor) ?? null,
-    find: (table, path) => byOwnPath.get(table === 'auth' ? `auth/${path}` : path) ?? null,
+    find: (table, path) => byOwnPath.get(ownPath({ table, path })) ?? null,
     all: (table) => [...mounts.values()]
       .filter((mount) => table === undefined || mount.table === table)
       .sort((a, b) => a.path < b.path ? -1 : 1),

@@ -2,7 +2,7 @@ import type { MountStore } from '../core/backend.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { isoTime } from '../core/iso-time.ts'
 import type { JsonObject } from '../core/json.ts'
-import { requestPrefix, type Mount } from '../core/model.ts'
+import { ownPath, type Mount } from '../core/model.ts'
 import { retryConflicts } from '../core/retry.ts'
 import type { Revision } from '../core/revision.ts'
 import { StoreConflict, StoreUnavailable, type Store } from '../core/store.ts'
@@ -227,8 +227,6 @@ async function each<T> (all: readonly T[], work: (one: T) => Promise<void>): Pro
   }
   return failures
 }
-
-const ownPath = (mount: Mount) => requestPrefix(mount).slice(0, -1)
 
 /** What a key of the index holds; null where the name's key was destroyed. */
 function entryOf (mount: Mount, name: string | null): JsonObject | null {

@@ -1,4 +1,4 @@
-import { requestPrefix, type Mount } from '../core/model.ts'
+import { ownPath, type Mount } from '../core/model.ts'
 import { aheadMax, deriveName, inGrace, type NameMac } from './rotation.ts'
 
 /**
@@ -38,7 +38,7 @@ export function createNameTable (mac: NameMac): NameTable {
     return from?.get(`${term}/${slot}`) ?? deriveName(mac, term, mount.accessor, slot)
   }
 
-  const under = ({ table }: Mount, name: string) => table === 'auth' ? `auth/${name}` : name
+  const under = ({ table }: Mount, name: string) => ownPath({ table, path: name })
 
   function addNames (mount: Mount, places: Map<string, Place>): Map<string, string> {
     const former = known.get(mount.accessor)
@@ -68,7 +68,7 @@ export function createNameTable (mac: NameMac): NameTable {
       const names = new Map<string, Map<string, string>>()
       for (const mount of mounts) {
         const own = ownPlace(mount)
-        if (own !== null) places.set(requestPrefix(mount).slice(0, -1), own)
+        if (own !== null) places.set(ownPath(mount), own)
         if (mount.rotation !== null) names.set(mount.accessor, addNames(mount, places))
       }
       known = names
@@ -76,7 +76,7 @@ export function createNameTable (mac: NameMac): NameTable {
     },
     presentName (mount) {
       const { rotation } = mount
-      if (rotation === null || !rotation.enabled) return requestPrefix(mount).slice(0, -1)
+      if (rotation === null || !rotation.enabled) return ownPath(mount)
       const derived = suffix(known.get(mount.accessor), mount, rotation.term, rotation.slot)
       return derived === null ? null : under(mount, rotation.prefix + derived)
     }

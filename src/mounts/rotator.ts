@@ -2,7 +2,7 @@ import type { CronParser } from '../core/cron.ts'
 import type { Clock } from '../core/clock.ts'
 import { invalidRequest } from '../core/errors.ts'
 import type { Publish, RotationEvent } from '../core/events.ts'
-import { requestPrefix, type Mount, type Rotation, type RotationSettings } from '../core/model.ts'
+import { ownPath, type Mount, type Rotation, type RotationSettings } from '../core/model.ts'
 import { createRecent } from '../core/recent.ts'
 import type { MountTable } from './mount-table.ts'
 import {
@@ -232,5 +232,5 @@ function rotationEvent (mount: Mount, { slot, past }: Rotation, cause: RotationE
   const left = past[0]
   const endsAtMs = left?.endsAtMs ?? null
   const graceSeconds = left === undefined || endsAtMs === null ? 0 : Math.round((endsAtMs - left.replacedAtMs) / 1000)
-  return { type: 'rotation', mount: requestPrefix(mount).slice(0, -1), slot, cause, graceSeconds }
+  return { type: 'rotation', mount: ownPath(mount), slot, cause, graceSeconds }
 }

@@ -1,4 +1,4 @@
-import { requestPrefix, type Mount } from '../core/model.ts'
+import { ownPath, type Mount } from '../core/model.ts'
 import type { Reached } from './name-table.ts'
 
 /** What is asked of a caller's policies. */
@@ -11,7 +11,7 @@ interface StableAcl {
  * `read` on it, and where the mount's `stable_path` is `capability`. Nothing answers there.
  */
 function stableCapabilityPath (mount: Pick<Mount, 'table' | 'path'>): string {
-  return `sys/latchkey/stable/${requestPrefix(mount).slice(0, -1)}`
+  return `sys/latchkey/stable/${ownPath(mount)}`
 }
 
 /** Whether a mount answers a caller at the name by which it was found; null: who shows no token. */

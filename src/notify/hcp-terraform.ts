@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
-import { requestPrefix } from '../core/model.ts'
+import { ownPath } from '../core/model.ts'
 import { createOutbound, type Outbound, type WireAnswer } from '../core/outbound.ts'
 import { levelOf, type Delivery, type Levels } from './delivery.ts'
 import { parseAddress } from './destination.ts'
@@ -79,7 +79,7 @@ function targetsOf (notifier: HcpTerraform, levels: Levels, { mounts }: Sending)
     const level = mount === null ? null : levelOf(mount)
     if (mount === null || level === null) continue
     if (level < noted) return null
-    const path = requestPrefix(mount).slice(0, -1)
+    const path = ownPath(mount)
     const variable = Object.hasOwn(notifier.variables, path) ? notifier.variables[path] : undefined
     const name = mounts.presentName(mount)
     if (variable !== undefined && name !== null) targets.push({ accessor, level, variable, name })

@@ -1,4 +1,4 @@
-import { requestPrefix } from '../core/model.ts'
+import { ownPath } from '../core/model.ts'
 import { decodeRecord, encodeRecord } from '../core/records.ts'
 import { retryConflicts } from '../core/retry.ts'
 import type { Change, Entry, Store } from '../core/store.ts'
@@ -36,7 +36,7 @@ export function createTeller ({ store, mounts, now }: TellerOptions) {
     const due = new Map<string, number>()
     for (const mount of mounts.all()) {
       const level = levelOf(mount)
-      if (level === null || mount.state !== 'live' || !concerns(notifier, requestPrefix(mount).slice(0, -1))) continue
+      if (level === null || mount.state !== 'live' || !concerns(notifier, ownPath(mount))) continue
       // A mount that goes by its own path is told of only to those who knew a name of it.
       const least = known[mount.accessor] ?? (mount.rotation?.enabled === true ? -1 : level)
       if (level > least) due.set(mount.accessor, level)

@@ -2,7 +2,7 @@ import { operation, type Backend, type Operation, type Outcome, type TtlBounds }
 import { invalidRequest } from '../core/errors.ts'
 import { text, type Input } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
-import type { Mount } from '../core/model.ts'
+import { requestPrefix, type Mount } from '../core/model.ts'
 import { plainConfig, type MountTable, type NewMount } from '../mounts/mount-table.ts'
 import { enableFields, mergeOptions, readConfig, tuneFields, type ConfigChange } from './mount-fields.ts'
 import { mountInfo, tuneInfo } from './mount-info.ts'
@@ -114,7 +114,7 @@ function tuneOperations (
 ): Operation[] {
   const { mounts } = options
   const pathField = { path: text('The mount.') }
-  const shown = (mountPath: string) => table === 'auth' ? `auth/${mountPath}/` : `${mountPath}/`
+  const shown = (path: string) => requestPrefix({ table, path })
   return [
     operation({
       verb: 'read',

@@ -1,7 +1,7 @@
 import { operation, type Operation } from '../core/backend.ts'
 import { invalidRequest, notFound } from '../core/errors.ts'
 import { text } from '../core/fields.ts'
-import { requestPrefix, type Mount } from '../core/model.ts'
+import { ownPath, type Mount } from '../core/model.ts'
 import { withoutSlashes } from '../core/path.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
 import type { NameIndex } from '../mounts/name-index.ts'
@@ -27,7 +27,7 @@ export function createNameIndexOperations ({ index, mounts, canHold }: NameIndex
       async run () {
         const mount = await index.mount()
         if (mount === null) throw notFound()
-        return { kind: 'data', data: { mount: requestPrefix(mount).slice(0, -1), mount_accessor: mount.accessor } }
+        return { kind: 'data', data: { mount: ownPath(mount), mount_accessor: mount.accessor } }
       }
     }),
     operation({

@@ -1,6 +1,6 @@
 import { eventTypes, type EventType } from '../core/events.ts'
 import { invalidRequest } from '../core/errors.ts'
-import { bool, commaList, strictText, text, textMap, type Input } from '../core/fields.ts'
+import { bool, commaList, oneOf, strictText, text, textMap, type Input } from '../core/fields.ts'
 import { drawShard, handleIn } from '../core/ids.ts'
 import { parsePlace, type EgressRules } from '../core/egress.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -99,7 +99,7 @@ function editedWebhook (base: Webhook, input: NotifierInput, drawn: SigningSecre
   if (url === '') throw invalidRequest('missing url')
   parseDestination('url', url, rules)
   if (base.secrets.length > 0 && input.secret !== undefined) throw invalidRequest('a secret is replaced by rotate-secret')
-  const mounts = input.mounts?.map(ownPath) ?? base.mounts
+  const mounts = input.mounts?.map(parseOwnPath) ?? base.mounts
   if (mounts.length > mountsMax) throw invalidRequest(`mounts has at most ${mountsMax} entries`)
   return {
     ...base,
@@ -163,23 +163,17 @@ function variables (given: Readonly<Record<string, string>> | undefined): Record
   if (new Set(entries.map(([, variable]) => variable)).size < entries.length) {
     throw invalidRequest('two mounts do not share a variable')
   }
-  const byPath = new Map(entries.map(([path, variable]) => [ownPath(path), variable]))
+  const byPath = new Map(entries.map(([path, variable]) => [parseOwnPath(path), variable]))
   if (byPath.size < entries.length) throw invalidRequest('a mount has one variable')
   return Object.fromEntries(byPath)
 }
 
 /** A mount's own path as events name it. That it exists is not asked: it may come. */
-function ownPath (given: string): string {
+function parseOwnPath (given: string): string {
   const path = withoutSlashes(given).toLowerCase()
   const isPath = path.length <= 300 && /^[a-z0-9_./-]+$/.test(path)
   if (!isPath) throw invalidRequest('a mount is named by its own path, as aws or auth/approle')
   return path
-}
-
-function oneOf<T extends string> (field: string, words: readonly T[], given: string | undefined): T | undefined {
-  const word = words.find((known) => known === given)
-  if (given !== undefined && word === undefined) throw invalidRequest(`${field} is one of ${words.join(', ')}`)
-  return word
 }
 
 /** What is shown of a notifier: all but its secrets. */

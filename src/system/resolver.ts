@@ -3,7 +3,7 @@ import { notFound } from '../core/errors.ts'
 import { entityTag, isHeld } from '../core/etag.ts'
 import { duration, strictText, text } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
-import { requestPrefix, type Mount, type Token } from '../core/model.ts'
+import { ownPath, requestPrefix, type Mount, type Token } from '../core/model.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
 import type { Rotator } from '../mounts/rotator.ts'
 import type { Waiting } from '../mounts/waiting.ts'
@@ -45,7 +45,7 @@ export function createResolverOperations (options: ResolverOptions): Operation[]
     const nextAtMs = rotator.nextAtMs(mount, now())
     const rotation = mount.rotation?.enabled === true ? mount.rotation : null
     return {
-      path: requestPrefix(mount).slice(0, -1),
+      path: ownPath(mount),
       name,
       slot: rotation?.slot ?? null,
       revision: revisionOf(mount),
@@ -65,7 +65,7 @@ export function createResolverOperations (options: ResolverOptions): Operation[]
     }
     if (token === null || usesLeft === 0 || isOver()) return mount
     await waiting.wait(token.accessor, Math.min(seconds, waitSecondsMax), isOver, request.whenGone)
-    const at = await options.isStillAllowed(call) ? find(token, requestPrefix(mount).slice(0, -1)) : null
+    const at = await options.isStillAllowed(call) ? find(token, ownPath(mount)) : null
     return at?.accessor === mount.accessor ? at : null
   }
 

@@ -1,8 +1,8 @@
 import { operation, type Operation, type Outcome } from '../core/backend.ts'
 import { invalidRequest, notFound } from '../core/errors.ts'
-import { duration, int, text, type Input } from '../core/fields.ts'
+import { duration, int, oneOf, text, type Input } from '../core/fields.ts'
 import type { JsonObject } from '../core/json.ts'
-import { requestPrefix, type Mount, type RotationSettings } from '../core/model.ts'
+import { ownPath, type Mount, type RotationSettings } from '../core/model.ts'
 import type { MountTable } from '../mounts/mount-table.ts'
 import type { Rehearsal, SeenClient } from '../mounts/rehearsal.ts'
 import type { Rotator } from '../mounts/rotator.ts'
@@ -135,8 +135,6 @@ export function createRotationOperations ({ mounts, rotator, rehearsal }: Rotati
   ]
 }
 
-const ownPath = (mount: Mount) => requestPrefix(mount).slice(0, -1)
-
 const usual = { cron: null, graceSeconds: 300, jitterSeconds: 0, stablePath: 'always', reaction: 'log' } as const
 
 /**
@@ -164,12 +162,6 @@ export function readSettings (
   }
   if (prefix.includes('/') && isReserved({ table: mount.table, path: prefix })) throw invalidRequest('the prefix is the broker\'s own')
   return settings
-}
-
-function oneOf<T extends string> (name: string, words: readonly T[], given: string | undefined): T | undefined {
-  const word = words.find((known) => known === given)
-  if (given !== undefined && word === undefined) throw invalidRequest(`${name} is one of ${words.join(', ')}`)
-  return word
 }
 
 function checkSeconds (name: string, seconds: number): void {
